@@ -1,0 +1,1 @@
+"""Durable AI chat agents on Celery, Redis and Flask."""
