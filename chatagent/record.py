@@ -1,0 +1,90 @@
+"""Records of a session's two logs: what one entry of the inbox or the outbox says.
+
+An outbox record is one line of bytes, written once by the worker and relayed as it is: a `UIMessageChunk` as JSON
+(its first key is always `type`), or a control record `#<kind> <JSON object>`. Neither holds a raw newline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+#: First byte of a control record; a chunk starts with `{`.
+_CONTROL = b"#"
+#: How every chunk starts, because `chatagent.ui.encode` puts `type` first.
+_TYPE_START = b'{"type":"'
+
+Kind = Literal["message", "stop", "action"]
+
+
+@dataclass(frozen=True, slots=True)
+class InRecord:
+    """One entry of the inbox: what a client sent.
+
+    `payload` of a message: `trigger` (`submit-message` or `regenerate-message`), `message` (one UIMessage),
+    `messageId`, `metadata` (the client data), `body` (further fields of the request).
+    """
+
+    seq: int
+    kind: Kind
+    payload: dict[str, Any] = field(default_factory=dict)
+    at_ms: int = 0
+
+    @property
+    def trigger(self) -> str:
+        return str(self.payload.get("trigger", "submit-message"))
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """One entry of the outbox at its place in the log."""
+
+    seq: int
+    raw: bytes
+
+    @property
+    def control(self) -> str | None:
+        """The kind of a control record (`turn-start`, `turn-complete`, `session-closed`); `None` for a chunk."""
+        return control_kind(self.raw)
+
+
+def control(kind: str, headers: dict[str, Any]) -> bytes:
+    """A control record."""
+    return b"#" + kind.encode() + b" " + orjson.dumps(headers)
+
+
+def control_kind(raw: bytes) -> str | None:
+    """The kind of a control record; `None` for a chunk."""
+    if not raw.startswith(_CONTROL):
+        return None
+    return raw[1 : raw.index(b" ")].decode()
+
+
+def control_headers(raw: bytes) -> dict[str, Any]:
+    """What a control record carries."""
+    headers: dict[str, Any] = orjson.loads(raw[raw.index(b" ") + 1 :])
+    return headers
+
+
+def chunk_type(raw: bytes) -> str:
+    """The `type` of an encoded chunk, without decoding it."""
+    start = len(_TYPE_START)
+    return raw[start : raw.index(b'"', start)].decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """A doorbell: the new records `first … first + count - 1`.
+
+    `records` is empty when the batch was too large to carry: then they are read from the log.
+    """
+
+    first: int
+    count: int
+    records: list[bytes]
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1

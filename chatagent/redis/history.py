@@ -1,0 +1,62 @@
+"""The conversation as a reader sees it: what is committed, and what is still on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+import redis
+
+from chatagent.errors import NotFound
+from chatagent.record import InRecord, Kind
+from chatagent.redis.keys import Keys
+from chatagent.redis.session import Session, read_session, store_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent look at a session: `messages` are committed, `unread` not answered yet, in order.
+
+    The outbox after `session.complete_seq` belongs to the turn that runs.
+    """
+
+    session: Session
+    messages: list[dict[str, Any]]
+    unread: list[InRecord]
+
+
+class History:
+    """Reads histories."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+
+    def read(self, session_id: str) -> Snapshot:
+        """The whole conversation, in one transaction. Raises: NotFound, StoreDown."""
+        with store_errors(), self.client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self.keys.session(session_id))
+            pipe.lrange(self.keys.history(session_id), 0, -1)
+            pipe.xrange(self.keys.inbox(session_id))
+            fields, messages, entries = pipe.execute()
+        if not fields:
+            raise NotFound(f"there is no session {session_id!r}")
+        session = read_session(fields)
+        records = [read_inbox_entry(entry) for entry in entries]
+        return Snapshot(
+            session=session,
+            messages=[orjson.loads(message) for message in messages],
+            unread=[record for record in records if record.seq > session.in_cursor],
+        )
+
+
+def read_inbox_entry(entry: tuple[bytes, dict[bytes, bytes]]) -> InRecord:
+    """One stream entry of an inbox."""
+    entry_id, found = entry
+    return InRecord(
+        seq=int(entry_id.split(b"-")[0]) - 1,
+        kind=cast(Kind, found[b"k"].decode()),
+        payload=orjson.loads(found[b"p"]),
+        at_ms=int(found[b"t"]),
+    )

@@ -1,0 +1,53 @@
+-- Put one record into the inbox and say whether a task must be enqueued.
+-- KEYS 1 session, 2 inbox, 3 part (idempotency; equals KEYS[1] when the sender gave no part id)
+-- ARGV 1 kind, 2 payload, 3 seconds a part id is remembered, 4 most unread records,
+--      5 prefix of worker channels
+-- Returns {'ok'|'duplicate', seq, out_cursor, enqueue, queue, agent} | {'missing'} | {'closed', reason} | {'full'}
+-- out_cursor is the last outbox record before anything that the answer can emit.
+local s = redis.call('HMGET', KEYS[1], 'id', 'closed', 'closed_reason', 'status', 'in_seq', 'in_cursor', 'out_seq',
+  'queue', 'agent', 'warm', 'warm_until', 'owner', 'turn_seq')
+if not s[1] then return {'missing'} end
+if s[2] == '1' then return {'closed', s[3] or ''} end
+local part = KEYS[3] ~= KEYS[1]
+if part then
+  local seen = redis.call('GET', KEYS[3])
+  if seen then
+    local seq, cursor = string.match(seen, '^(%-?%d+) (%-?%d+)$')
+    return {'duplicate', tonumber(seq), tonumber(cursor), 0, s[8], s[9]}
+  end
+end
+local kind, status, cursor = ARGV[1], s[4], tonumber(s[6])
+local seq = tonumber(s[5]) + 1
+if seq - cursor > tonumber(ARGV[4]) then return {'full'} end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('XADD', KEYS[2], (seq + 1) .. '-0', 'k', kind, 'p', ARGV[2], 't', now)
+redis.call('HSET', KEYS[1], 'in_seq', seq, 'updated_at', now)
+if part then redis.call('SET', KEYS[3], seq .. ' ' .. s[7], 'EX', ARGV[3]) end
+
+local enqueue, queue = 0, s[8]
+if kind == 'stop' then
+  -- A stop is for the turn that runs or waits now, never for a later one.
+  local target = -1
+  if status == 'running' then
+    target = tonumber(s[13])
+  elseif status == 'queued' then
+    local from = cursor + 2
+    while target < 0 and from <= seq do
+      for _, entry in ipairs(redis.call('XRANGE', KEYS[2], from .. '-0', '+', 'COUNT', 32)) do
+        from = tonumber(string.match(entry[1], '^%d+')) + 1
+        if entry[2][2] ~= 'stop' then target = from - 2 break end
+      end
+    end
+  else
+    redis.call('HSET', KEYS[1], 'in_cursor', seq)
+  end
+  if target >= 0 then redis.call('HSET', KEYS[1], 'stop_seq', target) end
+elseif status == 'idle' then
+  if s[10] and s[10] ~= '' and tonumber(s[11] or 0) > now then queue = s[10] end
+  redis.call('HSET', KEYS[1], 'status', 'queued', 'queued_at', now)
+  enqueue = 1
+end
+if status == 'running' then redis.call('PUBLISH', ARGV[5] .. s[12], kind .. ' ' .. s[1] .. ' ' .. seq) end
+return {'ok', seq, tonumber(s[7]), enqueue, queue, s[9]}

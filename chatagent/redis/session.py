@@ -1,0 +1,215 @@
+"""Sessions as the gateway sees them: made, found, listed, closed. The worker's side is `lease`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import orjson
+import redis
+
+from chatagent.errors import Closed, NotFound, StoreDown
+from chatagent.ids import new_id
+from chatagent.redis.keys import Keys
+from chatagent.redis.script import run, script
+
+Status = Literal["idle", "queued", "running"]
+
+#: Session ids start with this; an app's own chat id must not.
+ID_PREFIX = "session_"
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Translate the errors of redis-py, once, at the edge."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise StoreDown("Redis does not answer; try again in a moment") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The durable conversation as it stands; times in ms since 1970, seqs -1 while there is no record."""
+
+    id: str
+    chat_id: str
+    agent: str
+    status: Status
+    in_seq: int
+    in_cursor: int
+    out_seq: int
+    complete_seq: int
+    turn: int
+    created_at_ms: int
+    updated_at_ms: int
+    user: str | None = None
+    title: str | None = None
+    run_id: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Any = None
+    trigger_config: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+    closed_at_ms: int | None = None
+    closed_reason: str | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at_ms is not None
+
+
+def read_session(fields: Mapping[bytes, bytes]) -> Session:
+    """A session from its hash."""
+
+    def text(name: str) -> str | None:
+        value = fields.get(name.encode())
+        return value.decode() if value else None
+
+    def number(name: str) -> int:
+        return int(fields.get(name.encode()) or -1)
+
+    def json(name: str, default: Any) -> Any:
+        value = fields.get(name.encode())
+        return orjson.loads(value) if value else default
+
+    return Session(
+        id=text("id") or "",
+        chat_id=text("ext") or "",
+        agent=text("agent") or "",
+        status=cast(Status, text("status") or "idle"),
+        in_seq=number("in_seq"),
+        in_cursor=number("in_cursor"),
+        out_seq=number("out_seq"),
+        complete_seq=number("complete_seq"),
+        turn=number("turn"),
+        created_at_ms=number("created_at"),
+        updated_at_ms=number("updated_at"),
+        user=text("user"),
+        title=text("title"),
+        run_id=text("run_id"),
+        tags=tuple(json("tags", ())),
+        metadata=json("metadata", None),
+        trigger_config=json("trigger_config", {}),
+        usage=json("usage", {}),
+        closed_at_ms=number("closed_at") if text("closed_at") else None,
+        closed_reason=text("closed_reason"),
+    )
+
+
+def labels(agent: str, user: str | None, tags: Sequence[str]) -> list[tuple[str, ...]]:
+    """The listings that a session stands in."""
+    found: list[tuple[str, ...]] = [(), ("agent", agent)]
+    if user is not None:
+        found.append(("user", user))
+    return found + [("tag", tag) for tag in tags]
+
+
+class Sessions:
+    """The gateway's access to sessions."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+
+    def create(
+        self,
+        chat_id: str | None,
+        agent: str,
+        *,
+        queue: str,
+        user: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Any = None,
+        trigger_config: Mapping[str, Any] | None = None,
+    ) -> tuple[Session, bool]:
+        """Make the session of `chat_id`, or find it; says whether it is new.
+
+        The id is claimed first, then the session made under it: dying in between leaves an id that the next
+        caller fills. Raises: Closed.
+        """
+        session_id = new_id(ID_PREFIX, 24)
+        with store_errors():
+            if chat_id is not None:
+                key = self.keys.ext(chat_id)
+                taken = cast(bytes | None, self.client.set(key, session_id, nx=True, get=True))
+                session_id = taken.decode() if taken else session_id
+            fields: dict[str, Any] = {
+                "id": session_id,
+                "ext": chat_id if chat_id is not None else session_id,
+                "agent": agent,
+                "queue": queue,
+                "user": user or "",
+                "tags": orjson.dumps(list(tags)),
+                "metadata": orjson.dumps(metadata),
+                "trigger_config": orjson.dumps(dict(trigger_config or {})),
+            }
+            now = int(time.time() * 1000)
+            key = self.keys.session(session_id)
+            *_, answer, stored = run(
+                self.client,
+                *[
+                    ("ZADD", self.keys.listing(*label), "NX", now, session_id)
+                    for label in labels(agent, user, tags)
+                ],
+                script("create")([key], [now, *[item for pair in fields.items() for item in pair]]),
+                ("HGETALL", key),
+            )
+        if answer[0] == b"closed":
+            raise Closed(answer[1].decode() or None)
+        return read_session(pairs(stored)), bool(answer[0] == b"created")
+
+    def resolve(self, chat_id: str) -> str | None:
+        """The session id of a chat id (or of a session id); None when there is none."""
+        if chat_id.startswith(ID_PREFIX):
+            return chat_id
+        with store_errors():
+            found = cast(bytes | None, self.client.get(self.keys.ext(chat_id)))
+        return found.decode() if found else None
+
+    def find(self, chat_id: str) -> Session | None:
+        """The session of a chat id or session id, if there is one."""
+        session_id = self.resolve(chat_id)
+        if session_id is None:
+            return None
+        with store_errors():
+            fields = cast(dict[bytes, bytes], self.client.hgetall(self.keys.session(session_id)))
+        return read_session(fields) if fields else None
+
+    def get(self, chat_id: str) -> Session:
+        """The session of a chat id or session id. Raises: NotFound."""
+        session = self.find(chat_id)
+        if session is None:
+            raise NotFound(f"there is no chat {chat_id!r}; create it with POST /api/v1/sessions")
+        return session
+
+    def list(self, *label: str, limit: int = 50, before_ms: int | None = None) -> list[Session]:
+        """Sessions of a listing (`agent`, `user` or `tag` and its value; none: all), last active first."""
+        top = "+inf" if before_ms is None else f"({before_ms}"
+        with store_errors():
+            found = self.client.zrange(
+                self.keys.listing(*label), top, "-inf", desc=True, byscore=True, offset=0, num=limit
+            )
+            ids = [session_id.decode() for session_id in cast("list[bytes]", found)]
+            rows = run(self.client, *[("HGETALL", self.keys.session(session_id)) for session_id in ids])
+        return [read_session(pairs(row)) for row in rows if row]
+
+    def close(self, session_id: str, reason: str | None = None) -> str | None:
+        """Close a session for good and tell its readers; the first reason counts and is returned. Raises: NotFound."""
+        headers = orjson.dumps({"reason": reason} if reason else {})
+        keys = [self.keys.session(session_id), self.keys.outbox(session_id)]
+        channels = [self.keys.out_channel(session_id), self.keys.worker_channel("")]
+        with store_errors():
+            (answer,) = run(self.client, script("close")(keys, [reason or "", *channels, headers]))
+        if answer[0] == b"missing":
+            raise NotFound(f"there is no session {session_id!r}")
+        return answer[1].decode() or None
+
+
+def pairs(reply: Mapping[bytes, bytes] | Sequence[bytes]) -> Mapping[bytes, bytes]:
+    """HGETALL's reply as a mapping, which a raw command answers as a flat list."""
+    if isinstance(reply, Mapping):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))

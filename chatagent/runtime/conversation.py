@@ -1,0 +1,162 @@
+"""What a message does to a conversation: append, edit, regenerate, or answer a pending tool call. Pure.
+
+The server's history is the truth: of what a client sends only the new message, its trigger, the message id and the
+answers to pending tool calls are read (AI SDK reference §4.3, §4.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatagent.ids import new_id
+from chatagent.record import InRecord
+
+UIMessage = dict[str, Any]
+
+#: States of a tool part that wait for an answer from the client.
+WAITING = ("input-available", "approval-requested")
+#: What a client may turn a waiting part into.
+_ANSWERS = {
+    "input-available": ("output-available", "output-error"),
+    "approval-requested": ("approval-responded",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A conversation after a message, before its answer.
+
+    `response` is the assistant message that the answer continues (then it is the last of `messages`), else None.
+    `answered` is False when the message asked for nothing new, so no turn of the agent is owed.
+    """
+
+    messages: list[UIMessage]
+    response: UIMessage | None = None
+    answered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a stored list of messages becomes another: truncate to `keep` (-1: no), replace, append."""
+
+    keep: int
+    replaced: list[tuple[int, UIMessage]]
+    appended: list[UIMessage]
+
+
+def apply(messages: Sequence[UIMessage], record: InRecord) -> Applied:
+    """The conversation after `record`. Messages are never changed in place: a changed one is a new dict."""
+    if record.kind != "message":
+        return Applied(list(messages), answered=False)
+    message = record.payload.get("message")
+    target = record.payload.get("messageId")
+    if record.trigger == "regenerate-message":
+        return Applied(_before_answer(messages, target))
+    if message is None:
+        return Applied(list(messages))
+    if message.get("role") == "assistant":
+        return _answer_calls(messages, message)
+    return Applied(_submit(messages, message, target))
+
+
+def view(messages: Sequence[UIMessage], unread: Iterable[InRecord]) -> list[UIMessage]:
+    """What a reader should see: the committed messages and those still on their way."""
+    seen = list(messages)
+    for record in unread:
+        seen = apply(seen, record).messages
+    return seen
+
+
+def changes(old: Sequence[UIMessage], new: Sequence[UIMessage]) -> Changes:
+    """The smallest edit from `old` to `new`; unchanged messages are the same objects."""
+    common = min(len(old), len(new))
+    return Changes(
+        keep=len(new) if len(new) < len(old) else -1,
+        replaced=[(at, new[at]) for at in range(common) if new[at] is not old[at]],
+        appended=list(new[common:]),
+    )
+
+
+def waiting_calls(message: UIMessage) -> list[dict[str, Any]]:
+    """Tool parts of the last step that wait for the client."""
+    return [part for part in _last_step(message) if part.get("state") in WAITING]
+
+
+def text_of(message: UIMessage) -> str:
+    """All text of a message."""
+    parts = message.get("parts", ())
+    return "".join(part.get("text", "") for part in parts if part.get("type") == "text")
+
+
+def _submit(messages: Sequence[UIMessage], message: UIMessage, target: str | None) -> list[UIMessage]:
+    """Append a user message; one whose id is known replaces that message and all that follows."""
+    fresh = {**message, "id": message.get("id") or new_id()}
+    for edited in (target, fresh["id"]):
+        at = _index(messages, edited)
+        if at is not None:
+            return [*messages[:at], fresh]
+    return [*messages, fresh]
+
+
+def _before_answer(messages: Sequence[UIMessage], target: str | None) -> list[UIMessage]:
+    """Cut so that the conversation ends with the user message to answer again."""
+    at = _index(messages, target)
+    end = len(messages)
+    if at is not None:
+        end = at + 1 if messages[at].get("role") == "user" else at
+    while end and messages[end - 1].get("role") == "assistant":
+        end -= 1
+    return list(messages[:end])
+
+
+def _answer_calls(messages: Sequence[UIMessage], sent: UIMessage) -> Applied:
+    """Overlay the client's tool results and approvals on the pending calls, by tool call id."""
+    answers = {part["toolCallId"]: part for part in sent.get("parts", ()) if part.get("toolCallId")}
+    updated: list[UIMessage] = []
+    answered = False
+    for message in messages:
+        parts = [_overlay(part, answers.get(part.get("toolCallId"))) for part in message.get("parts", ())]
+        if any(new is not old for new, old in zip(parts, message.get("parts", ()), strict=True)):
+            answered = True
+            message = {**message, "parts": parts}
+        updated.append(message)
+    last = updated[-1] if updated and updated[-1].get("role") == "assistant" else None
+    return Applied(updated, response=last, answered=answered)
+
+
+def _overlay(part: dict[str, Any], answer: dict[str, Any] | None) -> dict[str, Any]:
+    if answer is None or answer.get("state") not in _ANSWERS.get(part.get("state", ""), ()):
+        return part
+    if answer["state"] == "approval-responded":
+        return _approve(part, answer.get("approval") or {})
+    known = {"output": answer.get("output")} if answer["state"] == "output-available" else {}
+    if answer["state"] == "output-error":
+        known = {"errorText": str(answer.get("errorText", ""))}
+    return {**part, "state": answer["state"], **known}
+
+
+def _approve(part: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    asked = part.get("approval") or {}
+    if given.get("id") != asked.get("id") or not isinstance(given.get("approved"), bool):
+        return part
+    reason = {"reason": given["reason"]} if isinstance(given.get("reason"), str) else {}
+    return {
+        **part,
+        "state": "approval-responded",
+        "approval": {**asked, "approved": given["approved"], **reason},
+    }
+
+
+def _index(messages: Sequence[UIMessage], message_id: str | None) -> int | None:
+    for at in range(len(messages) - 1, -1, -1):
+        if message_id is not None and messages[at].get("id") == message_id:
+            return at
+    return None
+
+
+def _last_step(message: UIMessage) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = list(message.get("parts", ()))
+    starts = [at for at, part in enumerate(parts) if part.get("type") == "step-start"]
+    return parts[starts[-1] + 1 :] if starts else parts
