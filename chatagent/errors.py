@@ -1,17 +1,17 @@
 """The errors that chatagent raises, grouped by what the caller can do about them.
 
-    ChatAgentError
-    ├─ BadRequest         the caller's fault: answer 400, close 1008    (.field, .reason)
-    │  └─ TooLarge        over a limit: answer 413                      (.limit_bytes)
-    ├─ Unauthorized       no valid token: answer 401
-    ├─ Forbidden          a valid token without the right: answer 403
-    ├─ NotFound           no such chat, agent or page: answer 404
-    ├─ Closed             the session was closed: answer 409            (.closed_reason)
-    ├─ Retryable          try again later: answer 503                   (.after_s)
-    │  └─ StoreDown       Redis does not answer
-    ├─ LeaseLost          stop and say nothing: another worker has the turn
-    ├─ StreamError        a chunk that cannot be folded                 (.chunk_type, .chunk_id)
-    └─ ConfigError        a setting or an agent that cannot work        (says the mend)
+ChatAgentError
+├─ BadRequest         the caller's fault: answer 400, close 1008    (.field, .reason)
+│  └─ TooLarge        over a limit: answer 413                      (.limit_bytes)
+├─ Unauthorized       no valid token: answer 401
+├─ Forbidden          a valid token without the right: answer 403
+├─ NotFound           no such chat, agent or page: answer 404
+├─ Closed             the session was closed: answer 409            (.closed_reason)
+├─ Retryable          try again later: answer 503                   (.after_s)
+│  └─ StoreDown       Redis does not answer
+├─ LeaseLost          stop and say nothing: another worker has the turn
+├─ StreamError        a chunk that cannot be folded                 (.chunk_type, .chunk_id)
+└─ ConfigError        a setting or an agent that cannot work        (says the mend)
 """
 
 from __future__ import annotations

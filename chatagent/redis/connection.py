@@ -1,6 +1,7 @@
 """Connections to Redis, with time limits set: redis-py's defaults hang or replay blocking reads for a minute.
 
-Retrying is safe because every script is idempotent: a repeated part id, batch number, claim id or epoch changes nothing.
+Retrying is safe because every script is idempotent: a repeated part id, batch number, claim id or epoch changes
+nothing.
 """
 
 from __future__ import annotations

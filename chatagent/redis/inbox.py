@@ -21,6 +21,8 @@ from chatagent.redis.session import store_errors
 PART_TTL_S = 300
 #: A chat takes no more unread messages than this.
 MAX_UNREAD = 1000
+#: Milliseconds after which a task that never came is sent again by the next message (the sweeper is sooner).
+_TASK_OVERDUE_MS = 30_000
 #: Milliseconds that a send waits for the disk or a replica.
 _DURABLE_WAIT_MS = 2000
 
@@ -52,9 +54,7 @@ class Inbox:
         self.keys = keys
         self.durability = durability
 
-    def push(
-        self, session_id: str, kind: Kind, payload: Mapping[str, Any], *, part_id: str | None = None
-    ) -> Pushed:
+    def push(self, session_id: str, kind: Kind, payload: Mapping[str, Any], *, part_id: str | None = None) -> Pushed:
         """Add one record. The same `part_id` again within 5 minutes adds nothing and gets the same answer.
 
         The sweeper's index is written before the record, so that a task is sent even if we die in between.
@@ -65,11 +65,11 @@ class Inbox:
             self.keys.inbox(session_id),
             self.keys.part(session_id, part_id or new_id()),
         ]
-        args = [kind, orjson.dumps(payload), PART_TTL_S, MAX_UNREAD, self.keys.worker_channel("")]
+        args = [kind, orjson.dumps(payload), PART_TTL_S, MAX_UNREAD, self.keys.worker_channel(""), _TASK_OVERDUE_MS]
         with store_errors():
             _, answer, *_ = run(
                 self.client,
-                ("ZADD", self.keys.queued, "NX", int(time.time() * 1000), session_id),
+                ("ZADD", self.keys.queued, int(time.time() * 1000), session_id),
                 script("push")(keys, args),
                 *self._wait(),
             )

@@ -49,7 +49,7 @@ class Keys:
         return f"{self.prefix}:queued"
 
     def listing(self, *labels: str) -> str:
-        """ZSET session id → last activity in ms; without labels all sessions, else `agent:<id>`, `user:<id>`, `tag:<t>`."""
+        """ZSET session id → last activity in ms: all sessions, or those of `agent:<id>`, `user:<id>`, `tag:<tag>`."""
         return ":".join((f"{self.prefix}:sessions", *(labels or ("all",))))
 
     @property

@@ -150,10 +150,7 @@ class Sessions:
             key = self.keys.session(session_id)
             *_, answer, stored = run(
                 self.client,
-                *[
-                    ("ZADD", self.keys.listing(*label), "NX", now, session_id)
-                    for label in labels(agent, user, tags)
-                ],
+                *[("ZADD", self.keys.listing(*label), "NX", now, session_id) for label in labels(agent, user, tags)],
                 script("create")([key], [now, *[item for pair in fields.items() for item in pair]]),
                 ("HGETALL", key),
             )

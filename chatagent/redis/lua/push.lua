@@ -1,11 +1,11 @@
 -- Put one record into the inbox and say whether a task must be enqueued.
 -- KEYS 1 session, 2 inbox, 3 part (idempotency; equals KEYS[1] when the sender gave no part id)
 -- ARGV 1 kind, 2 payload, 3 seconds a part id is remembered, 4 most unread records,
---      5 prefix of worker channels
+--      5 prefix of worker channels, 6 ms after which a task that never came is sent again
 -- Returns {'ok'|'duplicate', seq, out_cursor, enqueue, queue, agent} | {'missing'} | {'closed', reason} | {'full'}
 -- out_cursor is the last outbox record before anything that the answer can emit.
 local s = redis.call('HMGET', KEYS[1], 'id', 'closed', 'closed_reason', 'status', 'in_seq', 'in_cursor', 'out_seq',
-  'queue', 'agent', 'warm', 'warm_until', 'owner', 'turn_seq')
+  'queue', 'agent', 'warm', 'warm_until', 'owner', 'turn_seq', 'lease_until', 'queued_at')
 if not s[1] then return {'missing'} end
 if s[2] == '1' then return {'closed', s[3] or ''} end
 local part = KEYS[3] ~= KEYS[1]
@@ -47,6 +47,13 @@ if kind == 'stop' then
 elseif status == 'idle' then
   if s[10] and s[10] ~= '' and tonumber(s[11] or 0) > now then queue = s[10] end
   redis.call('HSET', KEYS[1], 'status', 'queued', 'queued_at', now)
+  enqueue = 1
+elseif status == 'running' and tonumber(s[14]) <= now then
+  -- Its worker is dead; do not wait for the sweeper.
+  redis.call('HSET', KEYS[1], 'status', 'queued', 'queued_at', now, 'owner', '')
+  enqueue = 1
+elseif status == 'queued' and tonumber(s[15]) + ARGV[6] <= now then
+  redis.call('HSET', KEYS[1], 'queued_at', now)
   enqueue = 1
 end
 if status == 'running' then redis.call('PUBLISH', ARGV[5] .. s[12], kind .. ' ' .. s[1] .. ' ' .. seq) end
