@@ -1,0 +1,216 @@
+import { Chat } from '@ai-sdk/react';
+import type { ChatTransport, UIMessage } from 'ai';
+import { lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai';
+import { backoffMs, pause } from '../lib/backoff';
+import { Observable } from '../lib/observable';
+import type { Api, History } from '../server/api';
+import { explain, isNetworkError } from '../server/errors';
+import { isActive, mergeHistory } from './history';
+
+/** Milliseconds that a stop may take on the server before we show that the agent is still at work. */
+const STOP_PATIENCE_MS = 10_000;
+/** Milliseconds between two looks at a chat that is being stopped. */
+const STOP_LOOK_MS = 250;
+
+/** What an open chat needs from the page around it. */
+export interface Surroundings {
+  api: Pick<Api, 'history' | 'stop'>;
+  transport: ChatTransport<UIMessage>;
+  /** Lets the next abort frame of this chat through. */
+  allowAbort: (chatId: string) => void;
+  /** Something about this chat changed that the chat list shows. */
+  touched: () => void;
+}
+
+/**
+ * One chat that is open in this page: the stock `Chat`, kept in step with the server.
+ *
+ * It lives outside React, so that looking at another chat neither stops nor loses an answer. It asks for a
+ * stream only when none is being read: a second resume would make the stock client abort the first.
+ */
+export class OpenChat extends Observable {
+  readonly chat: Chat<UIMessage>;
+  /** `new` until the server knows the chat. */
+  phase: 'new' | 'loading' | 'ready' | 'failed' = 'new';
+  agent: string | null = null;
+  title: string | null = null;
+  /** When something last happened here, in ms since 1970; null when nothing has since the page was opened. */
+  activeAt: number | null = null;
+  /** Reading a running answer again from its start. */
+  catchingUp = false;
+  /** A message that the server never got. */
+  undelivered: UIMessage | null = null;
+  /** A sentence to show about what could not be done. */
+  problem: string | null = null;
+  /** The stream broke off with the connection; mended by {@link sync} once the server is back. */
+  dropped = false;
+  #streams = 0;
+  #stopAskedAt: number | null = null;
+  #syncing: Promise<void> | null = null;
+
+  constructor(
+    readonly id: string,
+    readonly around: Surroundings,
+  ) {
+    super();
+    this.chat = new Chat<UIMessage>({
+      id,
+      transport: around.transport,
+      sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
+      onFinish: this.#finished,
+      onError: this.#failed,
+    });
+  }
+
+  /** True while an answer is awaited or read. */
+  get busy(): boolean {
+    return this.catchingUp || isBusy(this.chat);
+  }
+
+  /** Reads the chat from the server and goes on reading an answer that is running. */
+  async load(): Promise<void> {
+    this.phase = 'loading';
+    this.changed();
+    await this.sync();
+  }
+
+  async send(text: string): Promise<void> {
+    this.undelivered = null;
+    this.#begin();
+    await this.chat.sendMessage({ text });
+  }
+
+  async regenerate(): Promise<void> {
+    this.#begin();
+    await this.chat.regenerate();
+  }
+
+  async approve(approvalId: string, approved: boolean): Promise<void> {
+    this.#begin();
+    await this.chat.addToolApprovalResponse({ id: approvalId, approved });
+  }
+
+  /** The user's stop: here at once, and on the server whichever connection the answer runs on. */
+  async stop(): Promise<void> {
+    this.#stopAskedAt = Date.now();
+    this.around.allowAbort(this.id);
+    const told = this.around.api.stop(this.id).catch((error: unknown) => {
+      this.problem = `The agent may still be at work: ${explain(error)}`;
+    });
+    await Promise.all([this.chat.stop(), told]);
+    await this.sync();
+    this.#stopAskedAt = null;
+  }
+
+  /** After an error: sends what was lost, follows what still runs, or asks for the answer again. */
+  async retry(): Promise<void> {
+    this.problem = null;
+    const history = await this.around.api.history(this.id).catch(this.#noteProblem);
+    if (history === undefined) return;
+    const question = this.chat.messages.findLast((message) => message.role === 'user');
+    const known = history?.messages.some((message) => message.id === question?.id) ?? false;
+    this.chat.clearError();
+    if (history !== null && isActive(history.status)) await this.sync();
+    else if (question !== undefined && !known) await this.#resend(question);
+    else if (question !== undefined) await this.regenerate();
+  }
+
+  /** Makes this page show what the server holds, and follows the answer that runs, if any. */
+  sync(): Promise<void> {
+    this.#syncing ??= this.#sync()
+      .catch(this.#noteProblem)
+      .finally(() => {
+        this.#syncing = null;
+        this.catchingUp = false;
+        this.#tell();
+      });
+    return this.#syncing;
+  }
+
+  async #sync(): Promise<void> {
+    for (let attempt = 0; !isBusy(this.chat); attempt += 1) {
+      const history = await this.around.api.history(this.id);
+      if (isBusy(this.chat)) return; // the user was quicker
+      const active = this.#adopt(history);
+      if (!active) return;
+      if (this.#isStopping()) {
+        await pause(STOP_LOOK_MS);
+        continue;
+      }
+      const followed = await this.#follow();
+      if (this.dropped || this.chat.status === 'error') return;
+      if (!followed) await pause(backoffMs(attempt)); // queued: its stream is about to begin
+    }
+  }
+
+  #adopt(history: History | null): boolean {
+    const active = history !== null && isActive(history.status);
+    const { messages, undelivered } = mergeHistory(this.chat.messages, history?.messages ?? [], active);
+    this.chat.messages = messages;
+    if (this.dropped) this.chat.clearError();
+    this.dropped = false;
+    this.phase = 'ready';
+    this.problem = null;
+    this.undelivered = undelivered;
+    this.agent = history?.taskIdentifier ?? history?.agent ?? this.agent;
+    this.title = history?.title ?? this.title;
+    this.catchingUp = active && !this.#isStopping();
+    this.#tell();
+    return active;
+  }
+
+  /** Reads the running answer to its end. False when there was none to read. */
+  async #follow(): Promise<boolean> {
+    const before = this.#streams;
+    await this.chat.resumeStream();
+    return this.#streams > before;
+  }
+
+  async #resend(message: UIMessage): Promise<void> {
+    this.undelivered = null;
+    this.chat.messages = this.chat.messages.filter(({ id }) => id !== message.id);
+    this.#begin();
+    await this.chat.sendMessage(message); // with its id, so that the server can tell a repetition
+  }
+
+  #begin(): void {
+    this.phase = 'ready';
+    this.problem = null;
+    this.#stopAskedAt = null;
+    this.activeAt = Date.now();
+    this.#tell();
+  }
+
+  #isStopping(): boolean {
+    return this.#stopAskedAt !== null && Date.now() - this.#stopAskedAt < STOP_PATIENCE_MS;
+  }
+
+  readonly #finished = ({ isDisconnect }: { isDisconnect: boolean }): void => {
+    this.#streams += 1;
+    this.dropped = isDisconnect;
+    this.activeAt = Date.now();
+    this.#tell();
+  };
+
+  readonly #failed = (error: Error): void => {
+    if (isNetworkError(error)) this.dropped = true;
+    this.#tell();
+  };
+
+  readonly #noteProblem = (error: unknown): undefined => {
+    if (this.phase === 'loading') this.phase = 'failed';
+    if (!isNetworkError(error)) this.dropped = false;
+    else if (this.phase !== 'new') this.dropped = true;
+    this.problem = explain(error);
+    this.#tell();
+  };
+
+  #tell(): void {
+    this.changed();
+    this.around.touched();
+  }
+}
+
+function isBusy(chat: Chat<UIMessage>): boolean {
+  return chat.status === 'submitted' || chat.status === 'streaming';
+}
