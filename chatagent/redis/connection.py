@@ -35,10 +35,11 @@ def connect_subscriber(url: str) -> redis.Redis:
     return redis.Redis(connection_pool=redis.ConnectionPool.from_url(url, **options, retry=Retry(_BACKOFF, 0)))
 
 
-def connect_async(url: str, *, max_connections: int = 64) -> redis.asyncio.Redis:
-    """An asyncio client for the worker; connects on first use. Replies are bytes."""
+def connect_async(url: str, *, max_connections: int = 64, blocking: bool = False) -> redis.asyncio.Redis:
+    """An asyncio client for the worker; connects on first use. Replies are bytes. `blocking` reads wait for ever."""
+    options = _options(max_connections) | ({"socket_timeout": None, "health_check_interval": 0} if blocking else {})
     pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, **_options(max_connections), timeout=COMMAND_TIMEOUT_S, retry=AsyncRetry(_BACKOFF, _RETRIES)
+        url, **options, timeout=COMMAND_TIMEOUT_S, retry=AsyncRetry(_BACKOFF, _RETRIES)
     )
     return redis.asyncio.Redis(connection_pool=pool)
 

@@ -6,10 +6,22 @@ Payload of a worker bell: `<kind> <session id> <seq>`.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
+
+import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
 from chatagent.record import Bell
+
+logger = logging.getLogger(__name__)
 
 #: A bell carries at most this many bytes of records; beyond it readers fetch them from the log.
 MAX_BELL_BYTES = 256 * 1024
+#: Seconds before a dropped connection is made again.
+_RECONNECT_S = 0.2
 
 
 def parse_bell(payload: bytes) -> Bell:
@@ -23,3 +35,19 @@ def parse_worker_bell(payload: bytes) -> tuple[str, str, int]:
     """Read a worker bell: kind, session id, seq."""
     kind, session_id, seq = payload.decode().split(" ")
     return kind, session_id, int(seq)
+
+
+async def listen(client: redis.asyncio.Redis, channel: str, ring: Callable[[bytes], None]) -> None:
+    """Call `ring` for every message on `channel`, for ever; connects again when the connection drops.
+
+    What rings while there is no connection is lost, as with any doorbell.
+    """
+    while True:
+        try:
+            async with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe(channel)
+                async for message in pubsub.listen():
+                    ring(message["data"])
+        except (RedisConnectionError, RedisTimeoutError, OSError):
+            logger.warning("doorbell lost its connection; connecting again")
+        await asyncio.sleep(_RECONNECT_S)

@@ -20,7 +20,7 @@ from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run_async, script
 from chatagent.redis.session import labels, pairs
-from chatagent.runtime.port import Batch, Claim, Commit, Held, Settled
+from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
 
 #: Overdue sessions that one sweep looks at.
 _SWEEP_PAGE = 200
@@ -114,7 +114,7 @@ class Leases:
             answers = await run_async(self.client, *commands)
         return [_held(answer) for answer in answers]
 
-    async def commit(self, commit: Commit) -> Settled:
+    async def commit(self, commit: Commit) -> Committed:
         """End a turn. Raises: LeaseLost."""
         keys, claim, changes = self.keys, commit.claim, commit.changes
         session_id = claim.session_id
@@ -147,8 +147,8 @@ class Leases:
             raise LeaseLost(session_id)
         if answer[2] == 1:
             await self._index_queued(session_id)
-            return Settled("queued", claim.agent, answer[3].decode())
-        return Settled("idle")
+            return Committed(answer[1], Settled("queued", claim.agent, answer[3].decode()))
+        return Committed(answer[1], Settled("idle"))
 
     async def hand_back(self, claim: Claim) -> Settled:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""

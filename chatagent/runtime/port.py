@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -84,6 +84,14 @@ class Settled:
     due_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A turn is stored: the seq of its turn-complete, and what its session needs next."""
+
+    seq: int
+    next: Settled
+
+
 class Store(Protocol):
     """Sessions as a worker changes them. Every call is idempotent and raises StoreDown when there is no answer."""
 
@@ -96,8 +104,8 @@ class Store(Protocol):
     async def append(self, batches: Sequence[Batch]) -> list[Held | LeaseLost]:
         """Write batches of many sessions in one round trip."""
 
-    async def commit(self, commit: Commit) -> Settled:
-        """End a turn; `queued` when unread messages remain. Raises: LeaseLost."""
+    async def commit(self, commit: Commit) -> Committed:
+        """End a turn; next is `queued` when unread messages remain. Raises: LeaseLost."""
 
     async def hand_back(self, claim: Claim) -> Settled:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""
@@ -107,3 +115,26 @@ class Store(Protocol):
 
     async def settle(self, session_id: str) -> Settled:
         """Decide what an overdue session needs."""
+
+
+class WorkerStore(Store, Protocol):
+    """A store as one worker process opens it."""
+
+    async def announce(self, agents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Say that this worker lives and serves `agents` (id → card)."""
+
+    async def leave(self) -> None:
+        """Say that this worker is gone."""
+
+    async def listen(self, ring: Callable[[str, str], None]) -> None:
+        """Call `ring(kind, session id)` when something happens to a session that this worker holds; for ever."""
+
+    async def close(self) -> None:
+        """Drop all connections."""
+
+
+class Backend(Protocol):
+    """Where a deployment keeps its chats."""
+
+    def open_worker(self, owner: str, queue: str) -> WorkerStore:
+        """The store of a process that calls itself `owner` and alone consumes `queue`; called on its loop."""

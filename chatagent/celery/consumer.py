@@ -1,0 +1,48 @@
+"""A Celery consumer that survives losing its broker while messages are unacknowledged.
+
+Celery 5.7.0 exits in that case: `on_connection_error_after_connected` closes a connection whose channel pool it has
+just collected, and restoring the unacked messages then fails on a client that is gone. A late ack on the dead channel
+fails the same way. Turn tasks acknowledge early, so only the moment between delivery and ack is at risk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.consumer import Consumer
+
+logger = logging.getLogger(__name__)
+
+
+class RobustConsumer(Consumer):  # type: ignore[misc]
+    """`worker_consumer = "chatagent.celery.consumer:RobustConsumer"`."""
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Leave unacked messages where they are (their tasks go on) and let nothing fatal out of the close."""
+        connection = self.connection
+        if connection is not None:
+            for channel in list(getattr(connection.transport, "channels", None) or ()):
+                channel.do_restore = False
+            close = connection.close
+
+            def close_quietly(*args: Any, **kwargs: Any) -> None:
+                try:
+                    close(*args, **kwargs)
+                except Exception:
+                    logger.warning("dead broker connection did not close cleanly", exc_info=True)
+
+            connection.close = close_quietly
+        super().on_connection_error_after_connected(exc)
+
+    def call_soon_ack(self, p: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Acknowledge; what a dead channel cannot take stays with the broker, and its duplicate does no harm."""
+
+        def acknowledge(*values: Any, **named: Any) -> None:
+            try:
+                p(*values, **named)
+            except Exception:
+                logger.warning("message not acknowledged on a dead channel", exc_info=True)
+
+        return super().call_soon_ack(acknowledge, *args, **kwargs)

@@ -1,0 +1,121 @@
+"""Mount agents into any Celery app: one task per agent, named by its id, and the service behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.worker.components import Pool
+
+from chatagent.agent import Agent
+from chatagent.celery.service import Options, Service, direct_queue
+from chatagent.errors import ConfigError
+from chatagent.runtime.port import Backend
+
+#: Celery's keys in Redis start with this; workers and gateways of one deployment must agree.
+DEFAULT_KEY_PREFIX = "chatagent:mq:"
+#: What a Celery app that serves chats should be set to. `make_app` sets it; an app of your own keeps its settings.
+#: Acknowledging early with no prefetch keeps Celery's redelivery out of every failure path: leases decide.
+CELERY_SETTINGS: dict[str, Any] = {
+    "task_acks_late": False,
+    "task_reject_on_worker_lost": True,
+    "task_ignore_result": True,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "result_backend": None,
+    "worker_pool": "threads",
+    "worker_prefetch_multiplier": 1,
+    "worker_disable_prefetch": True,
+    "worker_consumer": "chatagent.celery.consumer:RobustConsumer",
+    "worker_enable_prefetch_count_reduction": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_send_task_events": True,
+    "task_send_sent_event": True,
+    "broker_connection_retry": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_transport_options": {
+        "visibility_timeout": 3600,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 15,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    },
+}
+
+
+def make_app(
+    agents: Iterable[Agent[Any]],
+    *,
+    backend: Backend,
+    broker_url: str,
+    key_prefix: str = DEFAULT_KEY_PREFIX,
+    concurrency: int = 100,
+    options: Options | None = None,
+) -> Celery:
+    """A Celery app of our own, set up for chats and with `agents` mounted."""
+    options = options or Options()
+    app = make_producer(broker_url, key_prefix=key_prefix)
+    app.conf.task_default_queue = options.engine.queue
+    app.conf.worker_concurrency = concurrency
+    mount(app, agents=agents, backend=backend, options=options)
+    return app
+
+
+def make_producer(broker_url: str, *, key_prefix: str = DEFAULT_KEY_PREFIX) -> Celery:
+    """A Celery app that only sends turn tasks, for a gateway: `Enqueue(make_producer(url))`."""
+    app = Celery("chatagent", broker=broker_url, set_as_current=False)
+    app.conf.update(CELERY_SETTINGS)
+    app.conf.broker_transport_options = {**CELERY_SETTINGS["broker_transport_options"], "global_keyprefix": key_prefix}
+    return app
+
+
+def mount(app: Celery, *, agents: Iterable[Agent[Any]], backend: Backend, options: Options | None = None) -> Service:
+    """Serve `agents` from the workers of `app`.
+
+    Each agent becomes a task of this app alone, named by its id, that takes a session id. Workers of the app open an
+    event loop when they start and hand running turns back when they stop. The pool must be `threads`.
+    Raises: ConfigError for two agents with one id.
+    """
+    served: dict[str, Agent[Any]] = {}
+    for agent in agents:
+        if served.setdefault(agent.id, agent) is not agent:
+            raise ConfigError(f"two agents are called {agent.id!r}; ids are Celery task names and must differ")
+    service = Service(app, served, backend, options or Options())
+    for agent_id in served:
+        _register(app, service, agent_id)
+    app.steps["worker"].add(_service_step(service))
+    return service
+
+
+def _register(app: Celery, service: Service, agent_id: str) -> None:
+    @app.task(name=agent_id, shared=False, ignore_result=True, acks_late=False, typing=False)  # type: ignore[untyped-decorator,unused-ignore]
+    def turn(session_id: str) -> str:
+        return service.run(agent_id, session_id)
+
+
+def _service_step(service: Service) -> type[bootsteps.StartStopStep]:
+    """The service as a part of Celery's worker: started after the pool, so stopped before it."""
+
+    class ServiceStep(bootsteps.StartStopStep):  # type: ignore[misc]
+        requires = (Pool,)
+
+        def create(self, worker: Any) -> Any:
+            # The queue of this worker alone, for the next messages of its warm chats.
+            worker.app.amqp.queues.select_add(direct_queue(worker.hostname))
+            return self
+
+        def start(self, worker: Any) -> None:
+            service.start(worker.hostname)
+
+        def stop(self, worker: Any) -> None:
+            service.stop()
+
+        terminate = stop
+
+    return ServiceStep

@@ -1,0 +1,99 @@
+"""Who serves what: workers announce themselves and their agents, the gateway looks it up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+import redis
+import redis.asyncio
+
+from chatagent.redis.keys import Keys
+from chatagent.redis.lease import store_errors as async_store_errors
+from chatagent.redis.script import run_async
+from chatagent.redis.session import store_errors
+
+#: Seconds between announcements, and after which a silent worker counts as gone.
+ANNOUNCE_S = 5.0
+ALIVE_S = 20.0
+#: Seconds after which a worker that never came back is forgotten.
+_FORGET_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCard:
+    """What a worker says about an agent; `online` when a live worker serves it."""
+
+    id: str
+    queue: str
+    description: str
+    model: str | None
+    examples: tuple[str, ...]
+    online: bool
+
+
+class Announcer:
+    """The worker's side."""
+
+    def __init__(self, client: redis.asyncio.Redis, keys: Keys, worker: str) -> None:
+        self.client = client
+        self.keys = keys
+        self.worker = worker
+
+    async def announce(self, agents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Say that this worker lives and serves `agents` (id → card without `seen_ms`). Raises: StoreDown."""
+        now = int(time.time() * 1000)
+        cards = [item for name, card in agents.items() for item in (name, orjson.dumps({**card, "seen_ms": now}))]
+        async with async_store_errors():
+            await run_async(
+                self.client,
+                ("ZADD", self.keys.workers, now, self.worker),
+                ("ZREMRANGEBYSCORE", self.keys.workers, "-inf", now - int(_FORGET_S * 1000)),
+                *([("HSET", self.keys.agents, *cards)] if cards else []),
+            )
+
+    async def leave(self) -> None:
+        """Say that this worker is gone. Raises: StoreDown."""
+        async with async_store_errors():
+            await run_async(self.client, ("ZREM", self.keys.workers, self.worker))
+
+
+class Directory:
+    """The gateway's side."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+
+    def agents(self) -> list[AgentCard]:
+        """Every agent that was ever announced, by id. Raises: StoreDown."""
+        with store_errors():
+            found = cast("dict[bytes, bytes]", self.client.hgetall(self.keys.agents))
+        return [_card(name.decode(), orjson.loads(card)) for name, card in sorted(found.items())]
+
+    def agent(self, agent_id: str) -> AgentCard | None:
+        """One agent, if any worker ever announced it. Raises: StoreDown."""
+        with store_errors():
+            found = cast("bytes | None", self.client.hget(self.keys.agents, agent_id))
+        return _card(agent_id, orjson.loads(found)) if found else None
+
+    def live_workers(self) -> list[str]:
+        """Workers that announced themselves lately. Raises: StoreDown."""
+        since = int((time.time() - ALIVE_S) * 1000)
+        with store_errors():
+            found = cast("list[bytes]", self.client.zrangebyscore(self.keys.workers, since, "+inf"))
+        return [worker.decode() for worker in found]
+
+
+def _card(agent_id: str, card: Mapping[str, Any]) -> AgentCard:
+    return AgentCard(
+        id=agent_id,
+        queue=str(card.get("queue", "")),
+        description=str(card.get("description", "")),
+        model=card.get("model"),
+        examples=tuple(card.get("examples", ())),
+        online=card.get("seen_ms", 0) > (time.time() - ALIVE_S) * 1000,
+    )

@@ -1,0 +1,60 @@
+"""All that one worker process needs of Redis: its store, its announcements and its doorbell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chatagent.redis.connection import connect_async
+from chatagent.redis.directory import Announcer
+from chatagent.redis.doorbell import listen, parse_worker_bell
+from chatagent.redis.keys import DEFAULT_PREFIX, Keys
+from chatagent.redis.lease import LeaseOptions, Leases
+
+
+class WorkerRedis(Leases):
+    """A worker's connections (`chatagent.runtime.port.WorkerStore`). Made and used on the worker's event loop."""
+
+    def __init__(self, url: str, keys: Keys, options: LeaseOptions) -> None:
+        super().__init__(connect_async(url), keys, options)
+        # A doorbell is silent for hours: its reads have no time limit.
+        self._bells = connect_async(url, max_connections=2, blocking=True)
+        self._announcer = Announcer(self.client, keys, options.owner)
+
+    async def announce(self, agents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Say that this worker lives and serves `agents`. Raises: StoreDown."""
+        await self._announcer.announce(agents)
+
+    async def leave(self) -> None:
+        """Say that this worker is gone. Raises: StoreDown."""
+        await self._announcer.leave()
+
+    async def listen(self, ring: Callable[[str, str], None]) -> None:
+        """Call `ring(kind, session id)` when something happens to a session that we hold; for ever."""
+
+        def rung(payload: bytes) -> None:
+            kind, session_id, _ = parse_worker_bell(payload)
+            ring(kind, session_id)
+
+        await listen(self._bells, self.keys.worker_channel(self.options.owner), rung)
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        await self.client.aclose()
+        await self._bells.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class RedisBackend:
+    """Where a deployment keeps its chats. Making one connects to nothing."""
+
+    url: str
+    prefix: str = DEFAULT_PREFIX
+    lease_s: float = 15.0
+    claim_grace_s: float = 5.0
+
+    def open_worker(self, owner: str, queue: str) -> WorkerRedis:
+        """The worker's side, for a process that calls itself `owner` and alone consumes `queue`."""
+        options = LeaseOptions(owner, queue, self.lease_s, self.claim_grace_s)
+        return WorkerRedis(self.url, Keys(self.prefix), options)

@@ -1,0 +1,385 @@
+"""One turn, start to end: what is answered, the agent's code around it, and what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from chatagent.agent import Agent, ChatStart, Turn, TurnComplete, TurnStart
+from chatagent.agent.source import chunks_of, is_stream_text
+from chatagent.agent.turn import enter_turn
+from chatagent.errors import BadRequest, LeaseLost
+from chatagent.ids import new_id
+from chatagent.llm import MASKED_ERROR, ModelContext, StreamOptions, Tool, current_context, to_tool
+from chatagent.record import control_kind
+from chatagent.runtime.conversation import Applied, apply, changes, text_of, waiting_calls
+from chatagent.runtime.port import Claim, Commit, Outcome
+from chatagent.runtime.response import Response
+from chatagent.runtime.run import Run
+from chatagent.runtime.writer import TurnLog
+from chatagent.signal import AbortController, AbortSignal
+from chatagent.ui import cleanup_aborted_parts, encode, recover, to_model_messages
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that code which does not heed its signal has after a stop, before it is cancelled.
+STOP_GRACE_S = 2.0
+#: A chatty generator lets others run after this many chunks.
+_CHUNKS_PER_SLICE = 32
+#: What a tool call that was cut off is answered.
+_STOPPED_CALL = "The tool call was stopped."
+_FAILED_CALL = "The tool call was not finished."
+_TITLE_LENGTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOptions:
+    """Limits of a turn."""
+
+    max_attempts: int = 3
+    max_chunk_bytes: int = 1024 * 1024
+
+
+class AnsweredTurn:
+    """Answers one claimed message.
+
+    `answer` runs the author's code and ends the stream; `commit` says what to store; `complete` runs the last hooks.
+    """
+
+    def __init__(self, claim: Claim, agent: Agent[Any], run: Run, log: TurnLog, options: TurnOptions) -> None:
+        self.claim = claim
+        self.agent = agent
+        self.run = run
+        self.stop = AbortController()
+        self.cancel = AbortController()
+        self.outcome: Outcome = "completed"
+        self.error: BaseException | None = None
+        self._log = log
+        self._options = options
+        self._applied = apply(run.history, claim.record)
+        self._raw: dict[str, Any] | None = None
+        self._usage: dict[str, Any] = {}
+        self._recover()
+
+    def _recover(self) -> None:
+        """Go on from what a dead attempt left: its completed steps are kept, the broken one is redone."""
+        chunks = [orjson.loads(record) for record in self.claim.tail if control_kind(record) is None]
+        initial = self._applied.response
+        self._resumed = bool(chunks)
+        self._reset = False
+        self._open_step = False
+        if chunks:
+            recovered = recover(chunks, initial)
+            initial, self._reset = recovered.message, recovered.reset
+            self._open_step = recovered.open_step
+        message_id = initial["id"] if initial is not None else new_id("msg_")
+        self.response = Response(message_id, initial, self._log.write)
+
+    # -- the stream ---------------------------------------------------------------------------------------------
+
+    async def answer(self) -> None:
+        """Run the agent until its answer has ended. Raises: LeaseLost; CancelledError when cancelled from outside."""
+        self._open()
+        if self._owed():
+            work = asyncio.create_task(self._work(), name=f"turn {self.claim.chat_id}")
+            remove = self.stop.signal.add_listener(lambda: _cancel_later(work))
+            try:
+                await self._outcome_of(work)
+            finally:
+                remove()
+        self._close()
+
+    def _open(self) -> None:
+        if not self._resumed:
+            self.response.start()
+        elif self._reset:
+            self._log.write({"type": "reset-step"})
+
+    def _owed(self) -> bool:
+        """Whether the agent has something to do at all; settles the outcome when it has not."""
+        if self.claim.stopped:
+            self.stop.abort("stopped")
+            self.outcome = "stopped"
+        elif not self._applied.answered or (self._applied.response and waiting_calls(self._applied.response)):
+            self.outcome = "waiting"
+            self.response.finish_reason = "tool-calls"
+        elif self.claim.attempt > (self.agent.options.max_attempts or self._options.max_attempts):
+            self._fail(RuntimeError(f"the turn died {self.claim.attempt - 1} times"))
+        else:
+            return True
+        return False
+
+    async def _outcome_of(self, work: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            if not work.done():
+                work.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await work
+                raise
+            if not self.stop.signal.aborted:
+                raise
+        except LeaseLost:
+            raise
+        except Exception as error:
+            if not self.stop.signal.aborted:
+                logger.exception("turn failed")
+                self._fail(error)
+        if self.stop.signal.aborted:
+            self.outcome = "stopped"
+        elif self.response.error_text is not None:
+            self.outcome = "failed"
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        self.outcome = "failed"
+        on_error = self.agent.options.on_error
+        if on_error is not None:
+            self.response.error_text = on_error(error)
+        else:
+            self.response.error_text = str(error) if isinstance(error, BadRequest) else MASKED_ERROR
+
+    def _close(self) -> None:
+        if self.outcome == "stopped":
+            self.response.error_text = None
+        self._raw = self._snapshot() if self.outcome == "stopped" else None
+        dangling = {"stopped": _STOPPED_CALL, "failed": _FAILED_CALL}.get(self.outcome)
+        self.response.close_parts(dangling)
+        self.response.end(stopped=self.outcome == "stopped")
+
+    # -- the author's code --------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        turn = self._turn = self._make_turn()
+        enter_turn(turn)
+        current_context.set(self._model_context())
+        turn.client_data = self.agent.read_client_data(turn.metadata)
+        continuation = {"continuation": turn.continuation, "previous_run_id": turn.previous_run_id}
+        if self.claim.turn == 0 and not self._resumed and self.claim.attempt == 1:
+            await self._call_hooks(
+                "on_chat_start",
+                lambda: ChatStart(turn.chat_id, turn.run_id, turn.client_data, turn.messages),
+            )
+        await self._call_hooks(
+            "on_turn_start",
+            lambda: TurnStart(
+                turn.chat_id,
+                turn.run_id,
+                turn.number,
+                turn.client_data,
+                turn.messages,
+                turn.ui_messages,
+                **continuation,  # type: ignore[arg-type]
+            ),
+        )
+        await self._pipe(await _call(self.agent.run, turn))
+
+    def _make_turn(self) -> Turn[Any]:
+        claim, record = self.claim, self.claim.record
+        messages = self._applied.messages
+        if self._applied.response is not None or self._resumed:
+            messages = [*self._kept(), self._snapshot()]
+        return Turn(
+            chat_id=claim.chat_id,
+            session_id=claim.session_id,
+            run_id=self.run.run_id,
+            number=claim.turn,
+            trigger=record.trigger,
+            client_data=None,
+            ui_messages=list(messages),
+            signal=AbortSignal.any(self.stop.signal, self.cancel.signal),
+            stop_signal=self.stop.signal,
+            cancel_signal=self.cancel.signal,
+            to_model_messages=self._to_model_messages,
+            pipe=self._pipe,
+            write=self.response.write,
+            message_id=record.payload.get("messageId"),
+            body=record.payload.get("body") or {},
+            metadata=record.payload.get("metadata"),
+            user=claim.user,
+            tags=claim.tags,
+            attempt=claim.attempt,
+            continuation=self.run.continuation,
+            previous_run_id=self.run.previous_run_id,
+        )
+
+    def _tools(self) -> dict[str, Tool]:
+        tools = [to_tool(tool) for tool in self.agent.options.tools]
+        return {tool.name: tool for tool in tools}
+
+    def _model_context(self) -> ModelContext:
+        return ModelContext(
+            signal=self._turn.signal,
+            tools=self._tools(),
+            response=self._snapshot() if self._applied.response is not None or self._resumed else None,
+            open_step=self._open_step,
+            options=StreamOptions(on_error=self.agent.options.on_error),
+            on_usage=self._add_usage,
+        )
+
+    def _to_model_messages(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        tools = self._tools()
+        last = messages[-1] if messages else None
+        pending = [part["toolCallId"] for part in (last or {}).get("parts", ()) if _runnable(part, tools)]
+        outputs = {name: tool.to_model_output for name, tool in tools.items() if tool.to_model_output is not None}
+        return to_model_messages(messages, keep_tool_calls=pending, tool_outputs=outputs)
+
+    async def _call_hooks(self, name: str, event: Any) -> None:
+        hooks = self.agent.hooks.get(name, ())
+        if hooks:
+            given = event()
+            for hook in hooks:
+                await _call(hook, given)
+
+    async def _pipe(self, source: Any) -> dict[str, Any]:
+        """Stream `source` into the answer; a stop ends it, and what was written stays."""
+        if source is None:
+            return self.response.message
+        pump = asyncio.create_task(self._pump(source))
+        # A stream_text result closes its model call itself, and says how it ended.
+        remove = (lambda: None) if is_stream_text(source) else self.stop.signal.add_listener(lambda: _cancel(pump))
+        try:
+            await pump
+        except asyncio.CancelledError:
+            if not pump.cancelled() or not self.stop.signal.aborted:
+                pump.cancel()
+                raise
+        finally:
+            remove()
+        return self.response.message
+
+    async def _pump(self, source: Any) -> None:
+        written = 0
+        async with aclosing(chunks_of(source)) as chunks:
+            async for chunk in chunks:
+                self.response.write(chunk)
+                written += 1
+                if written % _CHUNKS_PER_SLICE == 0:
+                    await asyncio.sleep(0)
+                    await self._log.drain()
+
+    def _add_usage(self, usage: dict[str, Any]) -> None:
+        for name, value in usage.items():
+            if isinstance(value, int | float):
+                self._usage[name] = self._usage.get(name, 0) + value
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def commit(self, *, warm_s: float) -> Commit:
+        """What ends the turn. The answer is stored as browsers hold it, even when it is empty."""
+        messages = self._messages()
+        total = dict(self.claim.usage)
+        for name, value in self._usage.items():
+            total[name] = total.get(name, 0) + value
+        fields = {"usage": orjson.dumps(total)}
+        if not self.claim.title and (title := _title(messages)):
+            fields["title"] = title.encode()
+        headers = {
+            "in": self.claim.record.seq,
+            "turn": self.claim.turn,
+            "outcome": self.outcome,
+            "message_id": self.response.message_id,
+            **({"usage": self._usage} if self._usage else {}),
+        }
+        commit = Commit(
+            claim=self.claim,
+            changes=changes(self.run.history, messages),
+            records=self._log.rest(),
+            headers=headers,
+            fields=fields,
+            warm_s=warm_s,
+        )
+        self.run.history = messages
+        return commit
+
+    async def complete(self, last_event_id: str) -> None:
+        """Run `on_turn_complete`; what it raises is logged, since the turn is committed."""
+        if not self.agent.hooks.get("on_turn_complete") or self.outcome == "waiting":
+            return
+        if not hasattr(self, "_turn"):
+            self._turn = self._make_turn()
+        turn, message = self._turn, self.response.message
+        new = [*self._applied.messages[len(self._applied.messages) - 1 :], message]
+        if self._applied.response is not None:
+            new = [message]
+        event = TurnComplete(
+            chat_id=turn.chat_id,
+            run_id=turn.run_id,
+            turn=turn.number,
+            client_data=turn.client_data,
+            messages=self._to_model_messages(self.run.history),
+            ui_messages=list(self.run.history),
+            new_messages=self._to_model_messages(new),
+            new_ui_messages=new,
+            response_message=cleanup_aborted_parts(message) if self.outcome == "stopped" else message,
+            raw_response_message=self._raw or message,
+            last_event_id=last_event_id,
+            stopped=self.outcome == "stopped",
+            continuation=turn.continuation,
+            finish_reason="error" if self.outcome == "failed" else self.response.finish_reason,
+            usage=dict(self._usage),
+            error=self.error,
+        )
+        try:
+            await self._call_hooks("on_turn_complete", lambda: event)
+        except Exception:
+            logger.exception("on_turn_complete failed")
+
+    def _messages(self) -> list[dict[str, Any]]:
+        """The conversation with its answer."""
+        if not self._applied.answered:
+            return self._applied.messages
+        return [*self._kept(), self.response.message]
+
+    def _kept(self) -> list[dict[str, Any]]:
+        """The conversation without the message that is being answered with."""
+        applied: Applied = self._applied
+        return applied.messages[:-1] if applied.response is not None else applied.messages
+
+    def _snapshot(self) -> dict[str, Any]:
+        """The answer as it is now; the live one changes with every chunk."""
+        message: dict[str, Any] = orjson.loads(encode(self.response.message))
+        return message
+
+
+async def _call(function: Any, argument: Any) -> Any:
+    """Call an author's function of any colour; a plain one runs in a thread with the turn's context."""
+    target = function if inspect.isroutine(function) else type(function).__call__
+    if inspect.iscoroutinefunction(target):
+        return await function(argument)
+    if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
+        return function(argument)
+    result = await asyncio.to_thread(function, argument)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+
+
+def _cancel_later(task: asyncio.Task[Any]) -> None:
+    asyncio.get_running_loop().call_later(STOP_GRACE_S, task.cancel)
+
+
+def _runnable(part: dict[str, Any], tools: dict[str, Tool]) -> bool:
+    """A call that is owed an execution by the server: approved or denied, or cut off by a crash."""
+    if part.get("state") == "approval-responded":
+        return True
+    name = part.get("toolName") or str(part.get("type", "")).removeprefix("tool-")
+    tool = tools.get(name)
+    return part.get("state") == "input-available" and tool is not None and tool.execute is not None
+
+
+def _title(messages: list[dict[str, Any]]) -> str:
+    for message in messages:
+        if message.get("role") == "user":
+            return " ".join(text_of(message).split())[:_TITLE_LENGTH]
+    return ""

@@ -1,0 +1,192 @@
+"""How chunks reach the log: each turn queues its own, one flusher per process writes them all.
+
+Nothing waits for a timer. What arrives while a write is in flight goes into the next one, for all turns in one round
+trip; adjacent deltas of one part merge when, and only when, they wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from chatagent.errors import ChatAgentError, LeaseLost, StoreDown
+from chatagent.runtime.port import Batch, Claim, Held, Store
+from chatagent.ui import encode
+
+logger = logging.getLogger(__name__)
+
+Chunk = dict[str, Any]
+
+#: One write takes at most this much of a turn; the rest goes into the next.
+MAX_BATCH_BYTES = 256 * 1024
+MAX_BATCH_RECORDS = 256
+#: A turn that is this far ahead of the log waits in `drain`.
+MAX_PENDING_BYTES = 1024 * 1024
+#: Seconds between attempts while Redis is away: from the first to the last.
+_RETRY_S = (0.05, 1.0)
+
+_MERGEABLE = {"text-delta": "delta", "reasoning-delta": "delta"}
+
+
+class TurnLog:
+    """The queue of one turn's chunks on their way to the outbox."""
+
+    def __init__(self, flusher: Flusher, claim: Claim, *, max_chunk_bytes: int) -> None:
+        self.claim = claim
+        #: Called when the store says that the user stopped the turn, and when the lease is lost.
+        self.on_held: Callable[[Held], None] = lambda held: None
+        self.on_lost: Callable[[], None] = lambda: None
+        self._flusher = flusher
+        self._max_chunk_bytes = max_chunk_bytes
+        self._waiting: list[Chunk | bytes] = []
+        self._waiting_bytes = 0
+        self._flight: Batch | None = None
+        self._number = 0
+        self._lost = False
+        self._held_back = False
+        self._landed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def write(self, chunk: Chunk) -> None:
+        """Queue one chunk; never blocks. Raises: LeaseLost, ChunkTooLarge as ChatAgentError."""
+        if self._lost:
+            raise LeaseLost(self.claim.session_id)
+        key = _MERGEABLE.get(chunk["type"])
+        if key is not None and len(chunk) == 3:
+            self._write_delta(chunk, key)
+        else:
+            record = self._encode(chunk)
+            self._waiting.append(record)
+            self._waiting_bytes += len(record)
+        self._idle.clear()
+        if self._waiting_bytes > MAX_PENDING_BYTES:
+            self._room.clear()
+        if self._flight is None:
+            self._flusher.wake(self)
+
+    async def drain(self) -> None:
+        """Wait while the turn is too far ahead of the log."""
+        await self._room.wait()
+
+    async def flush(self) -> None:
+        """Wait until all that was written is in the log. Raises: LeaseLost."""
+        await self._idle.wait()
+        if self._lost:
+            raise LeaseLost(self.claim.session_id)
+
+    def rest(self) -> list[bytes]:
+        """Take what still waits, for the commit to write; call `settle` first."""
+        records = [item if isinstance(item, bytes) else self._encode(item) for item in self._waiting]
+        self._waiting.clear()
+        self._idle.set()
+        return records
+
+    async def settle(self) -> None:
+        """Wait until no batch is in flight and start none. Raises: LeaseLost."""
+        self._held_back = True
+        while self._flight is not None:
+            self._landed.clear()
+            await self._landed.wait()
+        if self._lost:
+            raise LeaseLost(self.claim.session_id)
+
+    def take(self) -> Batch | None:
+        """The next batch to write; None when nothing waits or one is in flight. For the flusher."""
+        if self._flight is not None or not self._waiting or self._lost or self._held_back:
+            return None
+        records: list[bytes] = []
+        size = 0
+        for item in self._waiting[:MAX_BATCH_RECORDS]:
+            record = item if isinstance(item, bytes) else self._encode(item)
+            size += len(record)
+            if records and size > MAX_BATCH_BYTES:
+                break
+            records.append(record)
+        del self._waiting[: len(records)]
+        self._number += 1
+        self._flight = Batch(self.claim.session_id, self.claim.epoch, self._number, records)
+        return self._flight
+
+    def written(self, answer: Held | LeaseLost) -> None:
+        """The store's answer to the batch in flight. For the flusher."""
+        self._flight = None
+        self._landed.set()
+        if isinstance(answer, LeaseLost):
+            self.lose()
+            return
+        if self._waiting:
+            self._flusher.wake(self)
+        else:
+            self._waiting_bytes = 0
+            self._idle.set()
+        self._room.set()
+        if answer.stopped:
+            self.on_held(answer)
+
+    def lose(self) -> None:
+        """Another worker has the turn: forget what waits and say so."""
+        if not self._lost:
+            self._lost = True
+            self._waiting.clear()
+            self._room.set()
+            self._idle.set()
+            self.on_lost()
+
+    def _write_delta(self, chunk: Chunk, key: str) -> None:
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(last, dict) and last["type"] == chunk["type"] and last["id"] == chunk["id"]:
+            last[key] += chunk[key]
+        else:
+            self._waiting.append(dict(chunk))
+        self._waiting_bytes += len(chunk[key])
+
+    def _encode(self, chunk: Chunk) -> bytes:
+        record = encode(chunk)
+        if len(record) > self._max_chunk_bytes:
+            raise ChatAgentError(
+                f"a {chunk['type']} chunk of {len(record)} bytes is over the limit of {self._max_chunk_bytes}; "
+                "send a reference to the data, or raise max_chunk_kb"
+            )
+        return record
+
+
+class Flusher:
+    """Writes the batches of all turns of a process, one round trip at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._dirty: dict[TurnLog, None] = {}
+        self._wake = asyncio.Event()
+
+    def wake(self, log: TurnLog) -> None:
+        """`log` has something to write."""
+        self._dirty[log] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write for ever; cancel to end."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            logs, self._dirty = list(self._dirty), {}
+            taken = [(log, batch) for log in logs if (batch := log.take()) is not None]
+            if taken:
+                answers = await self._append([batch for _, batch in taken])
+                for (log, _), answer in zip(taken, answers, strict=True):
+                    log.written(answer)
+
+    async def _append(self, batches: list[Batch]) -> list[Held | LeaseLost]:
+        """Append until there is an answer: a batch that comes twice is written once."""
+        wait_s, longest_s = _RETRY_S
+        while True:
+            try:
+                return await self._store.append(batches)
+            except StoreDown:
+                logger.warning("outbox not written, Redis is away; trying again", extra={"batches": len(batches)})
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, longest_s)
