@@ -1,4 +1,4 @@
-"""From settings to the parts of a deployment: the one place where a setting's name meets what it sets."""
+"""From settings to the apps that a deployment runs: the one place where the two meet."""
 
 from __future__ import annotations
 
@@ -16,38 +16,34 @@ from chatagent.runtime.turn import TurnOptions
 from chatagent.settings import Settings
 
 
-def backend(settings: Settings) -> RedisBackend:
-    """Where the chats are kept."""
-    return RedisBackend(
-        settings.redis_url, settings.prefix, lease_s=settings.lease_s, claim_grace_s=settings.claim_grace_s
+def celery_app(settings: Settings, agents: Iterable[Agent[Any]]) -> Celery:
+    """The Celery app of a worker that serves `agents`. Raises: ConfigError for two agents with one id."""
+    return make_app(
+        agents,
+        backend=RedisBackend(settings.redis_url, settings.prefix, settings.lease_s, settings.claim_grace_s),
+        broker_url=celery_broker(settings),
+        key_prefix=celery_prefix(settings),
+        concurrency=settings.concurrency,
+        options=Options(engine=_engine(settings)),
     )
 
 
-def broker(settings: Settings) -> str:
-    """Celery's broker: its own setting, else the Redis of the chats."""
+def celery_broker(settings: Settings) -> str:
+    """Where tasks are sent: the broker that is set, else the Redis of the chats."""
     return settings.broker_url or broker_url(settings.redis_url)
 
 
-def key_prefix(settings: Settings) -> str:
-    """How Celery's keys start."""
+def celery_prefix(settings: Settings) -> str:
+    """How Celery's keys start, so that two deployments can share one Redis."""
     return f"{settings.prefix}:mq:"
 
 
-def celery_app(settings: Settings, agents: Iterable[Agent[Any]]) -> Celery:
-    """The Celery app of the workers."""
-    engine = EngineOptions(
+def _engine(settings: Settings) -> EngineOptions:
+    return EngineOptions(
         queue=settings.queue,
         heartbeat_s=settings.heartbeat_s or settings.lease_s / 3,
         sweep_s=settings.sweep_s,
         idle_timeout_s=settings.idle_timeout_s,
         grace_s=settings.grace_s,
         turn=TurnOptions(settings.max_attempts, settings.max_chunk_kb * 1024),
-    )
-    return make_app(
-        agents,
-        backend=backend(settings),
-        broker_url=broker(settings),
-        key_prefix=key_prefix(settings),
-        concurrency=settings.concurrency,
-        options=Options(engine=engine),
     )
