@@ -26,13 +26,13 @@ _BACKOFF = ExponentialBackoff(cap=0.5, base=0.02)
 def connect(url: str, *, max_connections: int = 100) -> redis.Redis:
     """A synchronous client for the gateway; connects on first use. Replies are bytes."""
     pool = redis.ConnectionPool.from_url(url, **_options(max_connections), retry=Retry(_BACKOFF, _RETRIES))
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 def connect_subscriber(url: str) -> redis.Redis:
     """A synchronous client for one subscriber: waits for ever on its socket, and says itself when it broke."""
     options = _options(4) | {"socket_timeout": None, "health_check_interval": 0}
-    return redis.Redis(connection_pool=redis.ConnectionPool.from_url(url, **options, retry=Retry(_BACKOFF, 0)))
+    return redis.Redis.from_pool(redis.ConnectionPool.from_url(url, **options, retry=Retry(_BACKOFF, 0)))
 
 
 def connect_async(url: str, *, max_connections: int = 64, blocking: bool = False) -> redis.asyncio.Redis:
@@ -41,7 +41,7 @@ def connect_async(url: str, *, max_connections: int = 64, blocking: bool = False
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url, **options, timeout=COMMAND_TIMEOUT_S, retry=AsyncRetry(_BACKOFF, _RETRIES)
     )
-    return redis.asyncio.Redis(connection_pool=pool)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def broker_url(url: str) -> str:

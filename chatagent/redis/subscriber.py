@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import redis
 
@@ -45,6 +45,8 @@ class _Channel:
     def __init__(self) -> None:
         self.readers: tuple[Reader, ...] = ()
         self.confirmed = threading.Event()
+        #: Confirmed once: a later confirmation means that the connection was broken in between.
+        self.known = False
         #: SUBSCRIBE commands on their way: an earlier one must not confirm a later one.
         self.pending = 0
 
@@ -53,7 +55,7 @@ class Subscriber:
     """Doorbells for the readers of this process."""
 
     def __init__(self, url: str, *, ping_s: float = PING_S) -> None:
-        self._url = url
+        self._pool: Any = connect_subscriber(url).connection_pool
         self._ping_s = ping_s
         self._lock = threading.Lock()
         self._channels: dict[bytes, _Channel] = {}
@@ -88,8 +90,7 @@ class Subscriber:
     def close(self) -> None:
         """End the connection and its thread; readers hear nothing more."""
         self._closed.set()
-        with self._lock:
-            connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is not None:
             connection.disconnect()
 
@@ -129,15 +130,18 @@ class Subscriber:
                 self._read(connection)
             except (redis.RedisError, OSError) as error:
                 if not self._closed.is_set():
-                    logger.warning("lost the doorbells", extra={"error": str(error), "retry_s": pause_s})
+                    logger.warning("doorbells lost", extra={"error": str(error)})
+            except Exception:
+                # Also AttributeError: redis-py forgets its parser when another thread disconnects.
+                if not self._closed.is_set():
+                    logger.exception("doorbells failed")
             self._disconnected()
             self._closed.wait(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, _MAX_BACKOFF_S)
 
     def _connect(self) -> Any:
-        """A fresh connection that is subscribed to every channel of now."""
-        pool = connect_subscriber(self._url).connection_pool
-        connection = cast(Any, pool).get_connection()
+        """A connection that is subscribed to every channel of now."""
+        connection = self._pool.get_connection()
         with self._lock:
             self._heard_s = time.monotonic()
             self._connection = connection
@@ -154,6 +158,7 @@ class Subscriber:
                 channel.confirmed.clear()
         if connection is not None:
             connection.disconnect()
+            self._pool.release(connection)
 
     def _read(self, connection: Any) -> None:
         """Hand out what comes until the connection breaks."""
@@ -175,7 +180,7 @@ class Subscriber:
             reader.ring(bell)
 
     def _confirm(self, key: bytes) -> None:
-        """A subscription stands. Readers that were there before it may have missed bells."""
+        """A subscription stands. After a broken one, its readers may have missed bells."""
         with self._lock:
             channel = self._channels.get(key)
             if channel is None:
@@ -183,19 +188,19 @@ class Subscriber:
             channel.pending -= 1
             if channel.pending > 0:
                 return
-            readers = channel.readers
-        for reader in readers:
+            missed = channel.readers if channel.known else ()
+            channel.known = True
+        for reader in missed:
             reader.lost()
         channel.confirmed.set()
 
     def _watch(self) -> None:
-        """Find a connection that is dead but does not say so (its host is gone)."""
+        """Find a connection that is dead and does not say so (its host is gone)."""
         while not self._closed.wait(self._ping_s):
-            with self._lock:
-                connection = self._connection
-                silent_s = time.monotonic() - self._heard_s
-                if connection is not None and silent_s < self._ping_s * 2.5:
-                    self._command("PING")
-            if connection is not None and silent_s >= self._ping_s * 2.5:
-                logger.warning("doorbells are silent", extra={"silent_s": round(silent_s, 1)})
+            connection, silent_s = self._connection, time.monotonic() - self._heard_s
+            if connection is not None and silent_s > self._ping_s * 2.5:
+                logger.warning("doorbells silent", extra={"silent_s": round(silent_s, 1)})
                 connection.disconnect()
+            elif self._lock.acquire(timeout=self._ping_s):
+                self._command("PING")
+                self._lock.release()
