@@ -90,27 +90,27 @@ class EmbeddedRedis:
             return True
 
     def _join_or_start(self) -> None:
-        path = self.folder / "server.lock"
-        lock = _try_lock(path)
-        if lock is None:
-            try:
-                self._join()
-                return
-            except ConfigError as error:  # perhaps it was on its way out
-                lock = _wait_lock(path, _STOP_S, str(error))
-        with lock:
-            self._start(lock)
+        lock = _try_lock(self.folder / "server.lock") or self._join()
+        if lock is not None:
+            with lock:
+                self._start(lock)
 
-    def _join(self) -> None:
-        """Take the address of the living server, and wait until it answers."""
-        try:
-            state = json.loads(self._state.read_text())
-            self.url, self.about = str(state["url"]), str(state["about"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(f"the server that holds {self.folder} left no address; end it") from error
+    def _join(self) -> IO[str] | None:
+        """Take the address of the server that holds the lock; returns the lock if that server was on its way out."""
         self._child = None
-        self.joined = True
-        self._await_answer()
+        deadline = time.monotonic() + _STOP_S
+        while time.monotonic() < deadline:
+            with suppress(OSError, ValueError, KeyError):
+                state = json.loads(self._state.read_text())
+                self.url, self.about = str(state["url"]), str(state["about"])
+                if self._answers() is None:
+                    self.joined = True
+                    return None
+            lock = _try_lock(self.folder / "server.lock")
+            if lock is not None:
+                return lock
+            time.sleep(0.02)
+        raise ConfigError(f"the Redis server of {self.folder} is alive but does not answer; end it")
 
     def _start(self, lock: IO[str]) -> None:
         """Start a server that inherits the lock."""
@@ -165,22 +165,23 @@ class EmbeddedRedis:
         return "".join(f"{name} {json.dumps(value, ensure_ascii=False)}\n" for name, value in options.items())
 
     def _await_answer(self) -> None:
-        deadline = time.monotonic() + (_START_S if self._child else _STOP_S)
+        deadline = time.monotonic() + _START_S
+        while (error := self._answers()) is not None:
+            if not self.alive() or time.monotonic() > deadline:
+                log = self.folder / "redis.log"
+                raise ConfigError(f"{self.about} does not answer ({error}); see {log}\n{_tail(log)}")
+            time.sleep(0.01)
+
+    def _answers(self) -> redis.RedisError | None:
+        """Learn the server's process id; the error while it does not listen or still loads its data."""
         client = _client(self.url)
         try:
-            while True:
-                try:
-                    info = client.info("server")
-                    self._pid = int(info["process_id"])
-                    return
-                except redis.RedisError as error:  # not listening yet, or loading its data
-                    died = self._child is not None and self._child.poll() is not None
-                    if died or time.monotonic() > deadline:
-                        log = self.folder / "redis.log"
-                        raise ConfigError(f"{self.about} does not answer ({error}); see {log}\n{_tail(log)}") from error
-                    time.sleep(0.01)
+            self._pid = int(client.info("server")["process_id"])
+        except redis.RedisError as error:
+            return error
         finally:
             client.close()
+        return None
 
     def _shut_down(self) -> None:
         """Ask the server to end, and make it."""

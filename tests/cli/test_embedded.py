@@ -66,6 +66,15 @@ def gone(pid: int) -> bool:
     return False
 
 
+def kill(server: EmbeddedRedis) -> None:
+    """End the server as a crash would, and wait until its users can know."""
+    os.kill(pid_of(server), signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while server.alive():
+        assert time.monotonic() < deadline, "a killed server lives on"
+        time.sleep(0.01)
+
+
 def test_it_is_durable_private_and_off_the_network(user: Callable[[], EmbeddedRedis], folder: Path) -> None:
     server = user()
     server.acquire()
@@ -107,10 +116,8 @@ def test_a_killed_server_is_revived_with_its_data_and_address(user: Callable[[],
     server.acquire()
     with client(server) as connection:
         connection.set("kept", "yes")
-    url, pid = server.url, pid_of(server)
-    os.kill(pid, signal.SIGKILL)
-    assert gone(pid)
-    assert not server.alive()
+    url = server.url
+    kill(server)
     server.revive()
     assert server.url == url and server.alive()
     with client(server) as connection:
@@ -121,9 +128,7 @@ def test_a_user_that_joined_revives_the_server_too(user: Callable[[], EmbeddedRe
     first, second = user(), user()
     first.acquire()
     second.acquire()
-    pid = pid_of(first)
-    os.kill(pid, signal.SIGKILL)
-    assert not first.alive()  # reaps it
+    kill(first)
     assert not second.alive()
     second.revive()
     first.revive()
@@ -147,17 +152,21 @@ def test_a_server_left_by_a_crashed_user_is_taken_over(user: Callable[[], Embedd
 def test_what_a_power_cut_leaves_lying_about_is_no_obstacle(user: Callable[[], EmbeddedRedis], folder: Path) -> None:
     first = user()
     first.acquire()
-    os.kill(pid_of(first), signal.SIGKILL)
-    assert gone(pid_of_state(folder, first))
+    kill(first)
+    assert (folder / "redis.sock").exists(), "a killed server leaves its socket"
     second = user()
     second.acquire()
     assert not second.joined
     assert second.alive()
 
 
-def pid_of_state(folder: Path, server: EmbeddedRedis) -> int:
-    assert (folder / "redis.sock").exists(), "a killed server leaves its socket"
-    return server._pid
+def test_a_server_that_is_still_dying_is_not_joined(user: Callable[[], EmbeddedRedis]) -> None:
+    first, second = user(), user()
+    first.acquire()
+    os.kill(pid_of(first), signal.SIGKILL)
+    second.acquire()
+    assert not second.joined
+    assert pid_of(second) != first._pid
 
 
 def test_many_that_start_at_once_get_the_same_server(user: Callable[[], EmbeddedRedis], folder: Path) -> None:
@@ -189,9 +198,8 @@ def test_a_path_unfit_for_a_socket_gives_a_port_with_a_password(folder: Path, na
         open_url = "redis://" + server.url.partition("@")[2]
         with redis.Redis.from_url(open_url, protocol=2) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
-        os.kill(server._pid, signal.SIGKILL)
-        assert gone(server._pid)
         url = server.url
+        kill(server)
         server.revive()
         assert server.url == url
     finally:
