@@ -1,1 +1,45 @@
+"""Models and tools: `stream_text` over litellm, with the semantics of the AI SDK's `streamText`."""
 
+from chatagent.llm.call import ToolCall, abort_signal, current_call
+from chatagent.llm.choice import ToolChoice
+from chatagent.llm.context import ModelContext, StreamOptions, current_context
+from chatagent.llm.error import InvalidToolInput, ModelError, NoSuchTool, ToolChoiceViolation
+from chatagent.llm.options import NextStep, StepSettings
+from chatagent.llm.provider import load as load_litellm
+from chatagent.llm.result import Answer, StreamTextResult
+from chatagent.llm.step import Step
+from chatagent.llm.stop import StopCondition, has_tool_call, step_count_is
+from chatagent.llm.stream_text import stream_text
+from chatagent.llm.tool import FunctionTool, Tool, client_tool, to_tool, to_tools, tool
+from chatagent.llm.usage import Usage
+
+__all__ = [
+    "Answer",
+    "FunctionTool",
+    "InvalidToolInput",
+    "ModelContext",
+    "ModelError",
+    "NextStep",
+    "NoSuchTool",
+    "Step",
+    "StepSettings",
+    "StopCondition",
+    "StreamOptions",
+    "StreamTextResult",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolChoiceViolation",
+    "Usage",
+    "abort_signal",
+    "client_tool",
+    "current_call",
+    "current_context",
+    "has_tool_call",
+    "load_litellm",
+    "step_count_is",
+    "stream_text",
+    "to_tool",
+    "to_tools",
+    "tool",
+]

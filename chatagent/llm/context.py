@@ -1,0 +1,64 @@
+"""What `stream_text` finds by itself: the turn that it runs in, as far as models and tools are concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatagent.ids import new_id
+from chatagent.llm.tool import Tool
+from chatagent.signal import AbortSignal
+
+#: Told to clients in place of an exception's own words.
+MASKED_ERROR = "An error occurred."
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOptions:
+    """What clients see of a model's answer."""
+
+    #: The text for an exception. Without it errors of the model are masked and those of tools shown as they are.
+    on_error: Callable[[BaseException], str] | None = None
+    #: Mask the errors of tools too; the model reads them whole in any case.
+    redact_tool_errors: bool = False
+    send_reasoning: bool = True
+    send_sources: bool = False
+    #: Metadata for a chunk: called with the chunk, `start` to `finish`. A `finish-step` carries `usage` and
+    #: `finishReason` besides, a `finish` the `totalUsage` (dicts in the AI SDK's names).
+    message_metadata: Callable[[dict[str, Any]], Any] | None = None
+
+
+class ResponseClaim:
+    """Lets one `stream_text` of a turn continue the response; later ones of the same turn start afresh."""
+
+    def __init__(self) -> None:
+        self._taken = False
+
+    def take(self) -> bool:
+        """True for the first caller."""
+        taken, self._taken = self._taken, True
+        return not taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelContext:
+    """Set by the runtime before the agent runs."""
+
+    signal: AbortSignal | None = None
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    system: str | None = None
+    #: The UI message that this turn continues: its pending calls are answered first, its steps count.
+    response: Mapping[str, Any] | None = None
+    #: The last `step-start` of `response` is not closed yet: the first step goes on inside it.
+    open_step: bool = False
+    new_id: Callable[[], str] = new_id
+    options: StreamOptions = field(default_factory=StreamOptions)
+    #: Called after every model call with `Usage.to_dict()`, also when the answer is stopped afterwards.
+    on_usage: Callable[[dict[str, Any]], None] | None = None
+    claim: ResponseClaim = field(default_factory=ResponseClaim)
+
+
+#: The context of the running turn; `None` outside of one.
+current_context: ContextVar[ModelContext | None] = ContextVar("chatagent_model_context", default=None)

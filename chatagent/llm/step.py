@@ -1,0 +1,196 @@
+"""One step of an answer: one model call, from its first delta to its tool calls, as UI message chunks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+from chatagent.llm.call import Emit, ToolCall, read_call
+from chatagent.llm.delta import CallDelta, Delta
+from chatagent.llm.tool import Tool
+from chatagent.llm.usage import Usage
+
+logger = logging.getLogger(__name__)
+
+#: OpenAI's finish reasons in the AI SDK's words; anything else is `other`.
+FINISH_REASONS = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content-filter",
+    "tool_calls": "tool-calls",
+    "function_call": "tool-calls",
+}
+
+
+@dataclass(slots=True)
+class Step:
+    """One model call of an answer and the calls it made, in order."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+    finish_reason: str = "other"
+    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+    #: Signed reasoning that some providers want back with the calls.
+    thinking_blocks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call waits for the client."""
+        return any(not call.answered for call in self.calls)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """The step in OpenAI's form: one assistant message, then the answers in the order of the calls."""
+        if not self.text and not self.calls:
+            return []
+        assistant: dict[str, Any] = {"role": "assistant", "content": self.text or None}
+        if self.reasoning:
+            assistant["reasoning_content"] = self.reasoning
+        if self.thinking_blocks:
+            assistant["thinking_blocks"] = self.thinking_blocks
+        if self.calls:
+            assistant["tool_calls"] = [call.to_message() for call in self.calls]
+        return [assistant, *(answer_message(call) for call in self.calls if call.answered)]
+
+
+def answer_message(call: ToolCall) -> dict[str, Any]:
+    """The answer of a call in OpenAI's form."""
+    return {"role": "tool", "tool_call_id": call.id, "content": call.answer}
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    """A call whose arguments still stream in."""
+
+    id: str
+    #: The provider's own id; it need not be unique, nor there at all.
+    sent_id: str | None
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+    extra: Mapping[str, Any] | None = None
+
+
+class StepWriter:
+    """Turns the deltas of one model call into chunks. Text and reasoning take turns; text stays open beside calls."""
+
+    def __init__(self, tools: Mapping[str, Tool], emit: Emit, new_id: Callable[[], str], *, open_step: bool) -> None:
+        self.step = Step()
+        self.finish_reason: str | None = None
+        self._tools = tools
+        self._emit = emit
+        self._new_id = new_id
+        self._started = open_step
+        self._open: str | None = None
+        self._part_id = ""
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        #: Calls as they began, and the one that each index of the provider stands for now.
+        self._calls: list[tuple[int, _OpenCall]] = []
+        self._at: dict[int, _OpenCall] = {}
+        self._other_chunks = False
+
+    @property
+    def emitted(self) -> bool:
+        """Whether the client has seen anything of this model call; then it cannot be retried."""
+        return bool(self._part_id or self._calls or self._other_chunks)
+
+    def start(self) -> None:
+        """Open the step, once; happens with the first delta."""
+        if not self._started:
+            self._started = True
+            self._emit({"type": "start-step"})
+
+    def add(self, delta: Delta) -> None:
+        """Write one delta."""
+        if not self._started:
+            self.start()
+        if delta.reasoning:
+            self._write("reasoning", delta.reasoning, self._reasoning)
+        if delta.content:
+            self._write("text", delta.content, self._text)
+        for piece in delta.calls:
+            self._call(piece)
+        for chunk in delta.chunks:
+            self._other_chunks = True
+            self._emit(chunk)
+        if delta.thinking_blocks:
+            _join_blocks(self.step.thinking_blocks, delta.thinking_blocks)
+        if delta.finish_reason is not None:
+            self.finish_reason = delta.finish_reason
+        if delta.usage is not None:
+            self.step.usage = delta.usage
+
+    def close(self) -> list[ToolCall]:
+        """End what is open and read the calls, in the order of their index; nothing of them is emitted yet."""
+        self.start()
+        self._close_part()
+        step = self.partial()
+        step.finish_reason = FINISH_REASONS.get(self.finish_reason or "", "other")
+        for _, opened in sorted(self._calls, key=itemgetter(0)):
+            if not opened.name:
+                logger.warning("model called a tool without a name", extra={"tool_call_id": opened.id})
+                continue
+            call = read_call(opened.id, opened.name, "".join(opened.arguments), self._tools)
+            call.extra = opened.extra
+            step.calls.append(call)
+        return step.calls
+
+    def partial(self) -> Step:
+        """The step so far, with what was written until now."""
+        self.step.text = "".join(self._text)
+        self.step.reasoning = "".join(self._reasoning)
+        return self.step
+
+    def _write(self, kind: str, text: str, into: list[str]) -> None:
+        if self._open != kind:
+            self._close_part()
+            self._open, self._part_id = kind, self._new_id()
+            self._emit({"type": f"{kind}-start", "id": self._part_id})
+        into.append(text)
+        self._emit({"type": f"{kind}-delta", "id": self._part_id, "delta": text})
+
+    def _close_part(self) -> None:
+        if self._open is not None:
+            self._emit({"type": f"{self._open}-end", "id": self._part_id})
+            self._open = None
+
+    def _call(self, piece: CallDelta) -> None:
+        if self._open == "reasoning":
+            self._close_part()
+        opened = self._at.get(piece.index)
+        # Some providers number every call 0: another id with a name is another call.
+        if opened is None or (piece.id and piece.name and opened.name and piece.id != opened.sent_id):
+            taken = {each.id for _, each in self._calls}
+            call_id = piece.id if piece.id and piece.id not in taken else self._new_id()
+            opened = self._at[piece.index] = _OpenCall(call_id, piece.id)
+            self._calls.append((piece.index, opened))
+        if piece.extra:
+            opened.extra = piece.extra
+        if piece.name and not opened.name:
+            opened.name = piece.name
+            self._start_call(opened)
+        if piece.arguments:
+            opened.arguments.append(piece.arguments)
+            if opened.name:
+                self._emit({"type": "tool-input-delta", "toolCallId": opened.id, "inputTextDelta": piece.arguments})
+
+    def _start_call(self, opened: _OpenCall) -> None:
+        call = ToolCall(opened.id, opened.name, None, self._tools.get(opened.name))
+        marks = call.marks(title=True) if call.tool is not None else {"dynamic": False}
+        self._emit({"type": "tool-input-start", "toolCallId": opened.id, "toolName": opened.name, **marks})
+
+
+def _join_blocks(blocks: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:
+    """Add pieces of signed reasoning: a signature closes the block that its text opened."""
+    for piece in pieces:
+        last = blocks[-1] if blocks else None
+        if last is None or last.get("signature") or last.get("type") != piece.get("type"):
+            blocks.append(dict(piece))
+            continue
+        last["thinking"] = (last.get("thinking") or "") + (piece.get("thinking") or "")
+        if piece.get("signature"):
+            last["signature"] = piece["signature"]
