@@ -9,6 +9,7 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 
 #: Lines kept for a reader that is slow; what comes beyond is dropped.
 _BACKLOG = 10_000
@@ -25,8 +26,8 @@ class Console:
     def __init__(self, fd: int | None = None) -> None:
         self._fd = sys.stdout.fileno() if fd is None else fd
         self.coloured = wants_colour(self._fd)
-        #: Set once the reader is gone; then nobody is there to talk to.
-        self.closed = threading.Event()
+        #: Called in the console's thread once the reader is gone; then nobody is there to talk to.
+        self.on_closed: Callable[[], object] = bool
         self._lines: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
         self._thread = threading.Thread(target=self._write, name="console", daemon=True)
         self._thread.start()
@@ -62,7 +63,7 @@ class Console:
                 while line:
                     line = line[os.write(self._fd, line) :]
             except OSError:  # a closed pipe
-                self.closed.set()
+                self.on_closed()
                 return
 
 

@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from chatagent.cli.console import Console
+from chatagent.errors import ChatAgentError
 
 #: What a program exits with when starting it again would not help: wrong use, a broken agent file or setting.
 EXIT_HOPELESS = 2
@@ -125,6 +127,68 @@ class Child:
     def _kill_group(self, pid: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+
+
+class Supervisor:
+    """Keeps children running until a signal, a hopeless child or the end of a watcher; then ends all of them."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def run(self, groups: Sequence[Sequence[Child]], watchers: Sequence[Coroutine[Any, Any, None]] = ()) -> int:
+        """Run all children, then stop group after group. Returns 0 after a signal, else 1.
+
+        A watcher is a coroutine beside them; its ChatAgentError ends the run.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal)
+        # As other programs in a pipe do: when nobody reads our output any more, it is over.
+        self.console.on_closed = lambda: loop.call_soon_threadsafe(self._stop.set)
+        keeping = {asyncio.create_task(child.keep()): child for group in groups for child in group}
+        beside = [asyncio.create_task(watcher) for watcher in watchers]
+        stopped = asyncio.create_task(self._stop.wait())
+        failed = await self._first_end(stopped, keeping, beside)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        for group in groups:
+            await asyncio.gather(*(child.stop(self._hurry) for child in group))
+        await asyncio.gather(*keeping)
+        stopped.cancel()
+        return 1 if failed else 0
+
+    async def _first_end(
+        self,
+        stopped: asyncio.Task[Literal[True]],
+        keeping: Mapping[asyncio.Task[int], Child],
+        beside: Sequence[asyncio.Task[None]],
+    ) -> bool:
+        """Wait until there is a reason to stop; True when it is a failure."""
+        waiting: set[asyncio.Task[Any]] = {stopped, *keeping, *beside}
+        while True:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if stopped in done:
+                return False
+            for task in done:
+                if task in keeping:
+                    self.console.say(f"{keeping[task].program.name} cannot run; see its message above")
+                    return True
+                error = task.exception()
+                if isinstance(error, ChatAgentError):
+                    self.console.say(f"error: {error}")
+                    return True
+                if error is not None:
+                    raise error
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            self._hurry.set()
+            return
+        self.console.say("stopping; once more to make it quick")
+        self._stop.set()
 
 
 def describe_exit(code: int) -> str:

@@ -1,0 +1,48 @@
+"""The worker process of an agent file: Celery's own command line on an app made here.
+
+`python -m chatagent.cli.serve [--agents FILE] worker …`, with the rest as `celery` takes it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chatagent.agent import Agent
+from chatagent.cli.agentfile import load_agents
+from chatagent.cli.demo_agents import demo_agents
+from chatagent.cli.deployment import celery_app
+from chatagent.cli.supervisor import EXIT_HOPELESS
+from chatagent.errors import ConfigError
+from chatagent.log import configure
+from chatagent.settings import Settings
+
+
+def main(args: Sequence[str]) -> int:
+    """Run the worker to its end; returns the exit code."""
+    settings = Settings()
+    configure(settings)
+    file, options = _split(args)
+    try:
+        app = celery_app(settings, find_agents(settings, file))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_HOPELESS
+    return app.worker_main(["-q", *options]) or 0
+
+
+def find_agents(settings: Settings, file: Path | None) -> list[Agent[Any]]:
+    """The agents of the file or folder, else the demo's. Raises: ConfigError."""
+    return demo_agents(settings.model) if file is None else load_agents(file)
+
+
+def _split(args: Sequence[str]) -> tuple[Path | None, Sequence[str]]:
+    if args[:1] == ["--agents"]:
+        return Path(args[1]), args[2:]
+    return None, args
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
