@@ -21,11 +21,13 @@ def to_openai(choice: ToolChoice) -> str | Mapping[str, Any] | None:
     return choice
 
 
-def violation(choice: str | Mapping[str, Any] | None, calls: Sequence[ToolCall]) -> ToolChoiceViolation | None:
-    """What is wrong with the calls of a step, given OpenAI's form of the choice."""
+def violation(
+    choice: str | Mapping[str, Any] | None, calls: Sequence[ToolCall], *, unwanted: bool
+) -> ToolChoiceViolation | None:
+    """What is wrong with the calls of a step, given OpenAI's form of the choice; `unwanted` ones were left out."""
     if choice == "required" and not calls:
         return ToolChoiceViolation("Model response did not contain a tool call even though tool choice was required.")
-    if choice == "none" and calls:
+    if unwanted:
         return ToolChoiceViolation("Model response contained a tool call even though tool choice was none.")
     if isinstance(choice, Mapping):
         name = (choice.get("function") or {}).get("name")

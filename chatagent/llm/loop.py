@@ -84,7 +84,7 @@ class Loop:
         await self._answer_pending(left)
         answered = [call for call in left if call.answered]
         if answered:
-            self._messages = [*pending.add_answers(self._messages, last.calls)]
+            self._messages = [*pending.add_answers(self._messages, last.calls, answered)]
             self._answer.messages += [answer_message(call) for call in answered]
         goes_on = not last.waits
         if self._open_step and last.calls:
@@ -121,7 +121,13 @@ class Loop:
     async def _step(self) -> bool:
         """One model call and its tools; whether another one follows."""
         request, tools = await self._request()
-        writer = StepWriter(tools, self._emit, self._context.new_id, open_step=self._open_step)
+        writer = StepWriter(
+            tools,
+            self._emit,
+            self._context.new_id,
+            open_step=self._open_step,
+            no_calls=request.tool_choice == "none",
+        )
         step = writer.step
         try:
             failed = await self._model_step(request, writer)
@@ -163,6 +169,8 @@ class Loop:
         step.model = outcome.model
         if outcome.error is not None:
             logger.error("model call failed", exc_info=outcome.error, extra={"model": outcome.model})
+            if outcome.opened:
+                writer.start()
             await self._tell(outcome.error)
             if not outcome.opened:
                 raise _Failed
@@ -242,4 +250,6 @@ def _broken_rule(writer: StepWriter, request: ModelRequest) -> Exception | None:
     """What is wrong with an answer that came whole."""
     if writer.finish_reason is None:
         return ModelError("Response stream ended without a finish reason.", retryable=True)
-    return violation(request.tool_choice if request.tools else None, writer.step.calls)
+    if writer.nameless:
+        return ModelError("Model response contained a tool call without a name.")
+    return violation(request.tool_choice, writer.step.calls, unwanted=writer.unwanted)

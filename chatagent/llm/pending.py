@@ -30,10 +30,13 @@ def steps_of(response: UIMessage, tools: Mapping[str, Tool]) -> list[Step]:
     return steps
 
 
-def add_answers(messages: Sequence[Mapping[str, Any]], calls: Sequence[ToolCall]) -> list[Message]:
+def add_answers(
+    messages: Sequence[Mapping[str, Any]], calls: Sequence[ToolCall], fresh: Sequence[ToolCall]
+) -> list[Message]:
     """The conversation with the calls of its last step and their answers, in the order of the calls.
 
-    Whoever made `messages` may have left out the calls that had no answer yet, or answered the denied ones already.
+    `fresh` are those that were answered just now. Whoever made `messages` may have left these calls out, or given
+    them an answer of its own (a denial, a preliminary output).
     """
     found = [dict(message) for message in messages]
     at = _calling_message(found, {call.id for call in calls})
@@ -46,6 +49,7 @@ def add_answers(messages: Sequence[Mapping[str, Any]], calls: Sequence[ToolCall]
     while end < len(found) and found[end].get("role") == "tool":
         end += 1
     known = {message["tool_call_id"]: message for message in found[at + 1 : end]}
+    known |= {call.id: answer_message(call) for call in fresh}
     answers = [known.get(call.id) or answer_message(call) for call in calls if call.id in known or call.answered]
     return [*found[: at + 1], *answers, *found[end:]]
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from chatagent.ids import new_id
+from chatagent.llm import demo
 from chatagent.llm.delta import CallDelta, Delta
 from chatagent.llm.error import ModelError
 from chatagent.llm.usage import Usage, from_openai
@@ -49,8 +50,6 @@ def load() -> ModuleType:
         os.environ.setdefault(name, value)
     # An import inside a function, against the rule: see the first line, and the environment must be set before.
     import litellm  # noqa: PLC0415
-
-    from chatagent.llm import demo  # noqa: PLC0415 - its handler subclasses a class of litellm
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -12,8 +11,6 @@ from chatagent.llm.call import Emit, ToolCall, read_call
 from chatagent.llm.delta import CallDelta, Delta
 from chatagent.llm.tool import Tool
 from chatagent.llm.usage import Usage
-
-logger = logging.getLogger(__name__)
 
 #: OpenAI's finish reasons in the AI SDK's words; anything else is `other`.
 FINISH_REASONS = {
@@ -77,13 +74,25 @@ class _OpenCall:
 class StepWriter:
     """Turns the deltas of one model call into chunks. Text and reasoning take turns; text stays open beside calls."""
 
-    def __init__(self, tools: Mapping[str, Tool], emit: Emit, new_id: Callable[[], str], *, open_step: bool) -> None:
+    def __init__(
+        self,
+        tools: Mapping[str, Tool],
+        emit: Emit,
+        new_id: Callable[[], str],
+        *,
+        open_step: bool = False,
+        no_calls: bool = False,
+    ) -> None:
         self.step = Step()
         self.finish_reason: str | None = None
+        #: There was a call that is not shown: it has no name, or no calls were wanted at all.
+        self.nameless = False
+        self.unwanted = False
         self._tools = tools
         self._emit = emit
         self._new_id = new_id
         self._started = open_step
+        self._no_calls = no_calls
         self._open: str | None = None
         self._part_id = ""
         self._text: list[str] = []
@@ -113,7 +122,10 @@ class StepWriter:
         if delta.content:
             self._write("text", delta.content, self._text)
         for piece in delta.calls:
-            self._call(piece)
+            if self._no_calls:
+                self.unwanted = True
+            else:
+                self._call(piece)
         for chunk in delta.chunks:
             self._other_chunks = True
             self._emit(chunk)
@@ -132,7 +144,7 @@ class StepWriter:
         step.finish_reason = FINISH_REASONS.get(self.finish_reason or "", "other")
         for _, opened in sorted(self._calls, key=itemgetter(0)):
             if not opened.name:
-                logger.warning("model called a tool without a name", extra={"tool_call_id": opened.id})
+                self.nameless = True
                 continue
             call = read_call(opened.id, opened.name, "".join(opened.arguments), self._tools)
             call.extra = opened.extra
