@@ -1,0 +1,96 @@
+"""The records of one chat as they come: doorbells and the log behind one `take`, and one answer picked out of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+from chatagent.flask.backend import Backend
+from chatagent.record import Bell
+from chatagent.relay import Answer, Batch, Tail
+
+
+class Feed:
+    """Follows the outbox of one session. It listens from the moment it is made; `place` says where it starts.
+
+    `wake` is set whenever `take` may have something new. Raises: StoreDown when Redis does not answer.
+    """
+
+    def __init__(self, backend: Backend, session_id: str, wake: threading.Event) -> None:
+        self.session_id = session_id
+        self._backend = backend
+        self._wake = wake
+        self._tail = Tail()
+        self._lock = threading.Lock()
+        self._leave = backend.subscriber.subscribe(backend.keys.out_channel(session_id), self)
+
+    def ring(self, bell: Bell) -> None:
+        """A doorbell rang (called by the subscriber)."""
+        with self._lock:
+            self._tail.ring(bell)
+        self._wake.set()
+
+    def lost(self) -> None:
+        """Doorbells may have been missed (called by the subscriber)."""
+        with self._lock:
+            self._tail.lost()
+        self._wake.set()
+
+    def place(self, after: int, *, caught_up: bool) -> None:
+        """Start after seq `after`; `caught_up` when all later records were written after this feed was made."""
+        with self._lock:
+            self._tail.place(after, caught_up=caught_up)
+        self._wake.set()
+
+    def take(self, *, max_bytes: int, max_records: int | None = None) -> Batch | None:
+        """The next records, read from the log where the doorbells do not suffice; None when there are none now.
+
+        Never waits for records. Raises: StoreDown; the next call tries again.
+        """
+        with self._lock:
+            if not self._tail.must_read:
+                return self._tail.take(max_bytes=max_bytes, max_records=max_records)
+            read = self._tail.read()
+        records = self._backend.outbox.read(self.session_id, read.after, limit=read.limit)
+        with self._lock:
+            self._tail.page(read, records)
+            if self._tail.must_read:
+                self._wake.set()
+            return self._tail.take(max_bytes=max_bytes, max_records=max_records)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._leave()
+
+
+class AnswerFeed:
+    """The chunks of one answer, from a feed. `prefix` comes first: what the message held before this turn."""
+
+    def __init__(self, feed: Feed, answer: Answer, prefix: Iterable[bytes] = ()) -> None:
+        self.feed = feed
+        self.answer = answer
+        self._prefix = deque(prefix)
+
+    @property
+    def done(self) -> bool:
+        """The turn has ended and every chunk was taken."""
+        return self.answer.done and not self._prefix
+
+    def take(self, *, max_bytes: int, max_records: int | None = None) -> list[bytes]:
+        """The next chunks; empty when there are none now. Raises: StoreDown."""
+        if self._prefix:
+            count = len(self._prefix) if max_records is None else min(max_records, len(self._prefix))
+            return [self._prefix.popleft() for _ in range(count)]
+        while not self.answer.done:
+            batch = self.feed.take(max_bytes=max_bytes, max_records=max_records)
+            if batch is None:
+                break
+            chunks = self.answer.pick(batch)
+            if chunks:
+                return chunks
+        return []
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.feed.close()

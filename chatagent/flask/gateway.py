@@ -1,0 +1,139 @@
+"""What every door does: open a chat, send to it, resume its answer, stop it. The doors read and write frames."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chatagent.errors import NotFound, Retryable
+from chatagent.flask.access import Access, require, require_start
+from chatagent.flask.backend import Backend
+from chatagent.flask.feed import AnswerFeed, Feed
+from chatagent.flask.message import Send, new_chat_id
+from chatagent.flask.options import Options
+from chatagent.flask.token import Identity
+from chatagent.redis.directory import AgentCard
+from chatagent.redis.history import Snapshot
+from chatagent.redis.inbox import Pushed
+from chatagent.redis.session import Session
+from chatagent.relay import Answer
+from chatagent.runtime.conversation import apply
+from chatagent.ui import encode, message_to_chunks
+
+logger = logging.getLogger(__name__)
+
+#: Wakes a worker: called with agent id, session id and queue. May raise; the sweeper then does its work.
+Dispatch = Callable[[str, str, str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts that doors share."""
+
+    backend: Backend
+    dispatch: Dispatch
+    access: Access
+    options: Options
+
+    def agent(self, name: str | None) -> AgentCard:
+        """The agent by this name, else the default one. Raises: NotFound, Retryable when none was announced yet."""
+        name = name or self.options.default_agent
+        card = self.backend.directory.agent(name) if name is not None else None
+        if card is not None:
+            return card
+        agents = self.backend.directory.agents()
+        if not agents:
+            raise Retryable("no worker has announced an agent yet; start one and try again", after_s=2)
+        if name is not None:
+            raise NotFound(f"there is no agent {name!r}; there are: {', '.join(card.id for card in agents)}")
+        if len(agents) > 1:
+            raise NotFound(f"name an agent of this chat: {', '.join(card.id for card in agents)}")
+        return agents[0]
+
+    def open(self, identity: Identity, chat_id: str, agent: str | None) -> Session:
+        """The chat, made if need be. Raises: NotFound, Forbidden, Closed."""
+        session = self.backend.sessions.find(chat_id)
+        if session is None:
+            chat_id = new_chat_id(chat_id, "id")
+            card = self._startable(identity, chat_id, agent)
+            session, _ = self.backend.sessions.create(chat_id, card.id, queue=card.queue, user=identity.user)
+        require(identity, "write", session)
+        return session
+
+    def _startable(self, identity: Identity, chat_id: str, agent: str | None) -> AgentCard:
+        name = agent or self.options.default_agent
+        if name is not None:
+            require_start(identity, chat_id, name)
+        card = self.agent(agent)
+        require_start(identity, chat_id, card.id)
+        return card
+
+    def get(self, identity: Identity, chat_id: str) -> Session:
+        """A chat that this identity may read. Raises: NotFound, Forbidden."""
+        session = self.backend.sessions.get(chat_id)
+        require(identity, "read", session)
+        return session
+
+    def send(self, session: Session, send: Send, wake: threading.Event) -> AnswerFeed:
+        """Put a message into a chat and follow its answer. Raises: Closed, Retryable, StoreDown.
+
+        The feed listens before the message is written, so the answer's first chunk cannot be missed.
+        """
+        feed = Feed(self.backend, session.id, wake)
+        try:
+            pushed = self.push(session, send)
+            feed.place(pushed.out_cursor, caught_up=not pushed.duplicate)
+        except BaseException:
+            feed.close()
+            raise
+        return AnswerFeed(feed, Answer(pushed.seq, pushed.out_cursor))
+
+    def push(self, session: Session, send: Send) -> Pushed:
+        """Put a message into a chat and wake a worker. Raises: Closed, Retryable, StoreDown."""
+        pushed = self.backend.inbox.push(session.id, "message", send.payload, part_id=send.part_id)
+        self._wake_worker(session, pushed)
+        return pushed
+
+    def _wake_worker(self, session: Session, pushed: Pushed) -> None:
+        if not pushed.enqueue:
+            return
+        try:
+            self.dispatch(pushed.agent, session.id, pushed.queue)
+        except Exception:
+            # The message is in the inbox: the sweeper will find that its task never came.
+            logger.exception("task not sent; the sweeper will send it", extra={"session": session.id})
+
+    def resume(self, session: Session, wake: threading.Event) -> AnswerFeed | None:
+        """Follow the answer that is being written, from its start; None when there is none. Raises: StoreDown."""
+        if session.status == "idle":
+            return None
+        feed = Feed(self.backend, session.id, wake)
+        try:
+            snapshot = self.backend.history.read(session.id)
+            now = snapshot.session
+            if now.status != "idle":
+                feed.place(now.complete_seq, caught_up=False)
+                return AnswerFeed(feed, Answer(now.in_cursor + 1, now.complete_seq), _before_turn(snapshot))
+        except BaseException:
+            feed.close()
+            raise
+        feed.close()
+        return None
+
+    def stop(self, session: Session) -> bool:
+        """Stop the answer that is being written; False when there is none. Raises: Closed, StoreDown."""
+        if session.status == "idle":
+            return False
+        self.backend.inbox.push(session.id, "stop", {})
+        return True
+
+
+def _before_turn(snapshot: Snapshot) -> list[bytes]:
+    """What the message that the turn goes on with held before it: clients rebuild it from nothing on a resume."""
+    record = next((record for record in snapshot.unread if record.kind != "stop"), None)
+    response = apply(snapshot.messages, record).response if record is not None else None
+    if response is None:
+        return []
+    return [encode(chunk) for chunk in message_to_chunks(response) if chunk["type"] != "finish"]

@@ -1,0 +1,155 @@
+"""Mount a gateway into any Flask app: its routes, its WebSocket, its page. Nothing is global, nothing is read here."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from flask import Blueprint, Flask, Response, request
+from flask_sock import Sock
+
+from chatagent.errors import Forbidden, StoreDown
+from chatagent.flask import answer, page, sse
+from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
+from chatagent.flask.answer import json_response
+from chatagent.flask.backend import Backend
+from chatagent.flask.gateway import Dispatch, Gateway
+from chatagent.flask.health import Check, Health
+from chatagent.flask.options import Options
+from chatagent.flask.process import Mounted
+from chatagent.flask.session_api import SessionApi
+from chatagent.flask.websocket import Connection
+
+logger = logging.getLogger(__name__)
+
+#: Where the app keeps what was mounted (`app.extensions`).
+EXTENSION = "chatagent"
+#: The WebSocket subprotocol that is ours; a token may travel beside it.
+PROTOCOL = "chatagent"
+
+
+def mount(
+    app: Flask,
+    *,
+    backend: Backend,
+    dispatch: Dispatch,
+    secret_key: str,
+    identify: Identify | None = None,
+    url_prefix: str = "",
+    options: Options | None = None,
+    broker_ping: Check | None = None,
+) -> Mounted:
+    """Serve chats from a Flask app, under `url_prefix`.
+
+    `dispatch(agent, session_id, queue)` wakes a worker. `secret_key` signs tokens and is the key of servers.
+    `identify(request)` gives the identity of a user whom the app knows by itself. `broker_ping` raises when the
+    broker does not answer. Raises: ConfigError for a short secret.
+    """
+    options = options or Options()
+    access = Access(secret_key, identify, options.allowed_origins)
+    mounted = Mounted(Gateway(backend, dispatch, access, options))
+    blueprint = Blueprint("chatagent", __name__, url_prefix=url_prefix or None)
+    answer.register(blueprint, max_body_bytes=options.max_body_bytes)
+    _guard(blueprint, access, options)
+    sse.register(blueprint, mounted.gateway)
+    SessionApi(mounted.gateway).register(blueprint)
+    _add_health(blueprint, backend, broker_ping)
+    _add_socket(app, blueprint, mounted)
+    page.register(blueprint, mounted.gateway)
+    app.register_blueprint(blueprint)
+    app.extensions[EXTENSION] = mounted
+    return mounted
+
+
+def _guard(blueprint: Blueprint, access: Access, options: Options) -> None:
+    """Limits on requests, and who may make them from a page on another site (CORS)."""
+
+    @blueprint.before_request
+    def limit() -> Response | None:
+        request.max_content_length = options.max_body_bytes
+        if not access.origin_allowed(request) and (request.method not in ("GET", "HEAD") or _is_socket()):
+            raise Forbidden("pages of this origin may not use the gateway; add it to the allowed origins")
+        if request.method == "OPTIONS":
+            return Response(status=204)
+        return None
+
+    @blueprint.after_request
+    def share(response: Response) -> Response:
+        origin = request.headers.get("Origin")
+        if origin is not None and access.origin_listed(origin):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Headers"] = request.headers.get(
+                "Access-Control-Request-Headers", "Authorization, Content-Type"
+            )
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            response.headers["Access-Control-Expose-Headers"] = "*"
+            response.vary.add("Origin")
+        return response
+
+
+def _add_health(blueprint: Blueprint, backend: Backend, broker_ping: Check | None) -> None:
+    def workers() -> dict[str, int]:
+        alive = len(backend.directory.live_workers())
+        if not alive:
+            raise StoreDown("no worker is alive")
+        return {"alive": alive}
+
+    checks: dict[str, Check] = {"redis": lambda: {"answered": backend.client.ping()}, "workers": workers}
+    if broker_ping is not None:
+        checks["broker"] = broker_ping
+    health = Health(checks)
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        report = health.report()
+        return json_response(report, 200 if report["ok"] else 503)
+
+
+def _add_socket(app: Flask, blueprint: Blueprint, mounted: Mounted) -> None:
+    """The WebSocket route. Options of flask-sock are the app's; what it has not set, we set."""
+    options = mounted.gateway.options
+    ours: dict[str, Any] = {
+        "ping_interval": options.ping_interval_s,
+        "max_message_size": options.max_frame_bytes,
+        "receive_bytes": 65536,
+        "subprotocols": _Protocols([PROTOCOL]),
+        "thread_class": _ReceivingThread,
+    }
+    app.config["SOCK_SERVER_OPTIONS"] = {**ours, **app.config.get("SOCK_SERVER_OPTIONS", {})}
+
+    @blueprint.before_request
+    def handshake() -> None:
+        if _is_socket():
+            # Compression costs 100 KB a socket, and flask-sock always takes it when it is offered.
+            request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+            # A token that is no good is refused before the handshake.
+            mounted.gateway.access.known(request)
+
+    def chat_socket(ws: Any) -> None:
+        connection = Connection(mounted.gateway, ws, mounted.gateway.access.known(request))
+        mounted.connections.add(connection)
+        try:
+            connection.serve()
+        finally:
+            mounted.connections.discard(connection)
+
+    Sock().route("/api/chat/ws", bp=blueprint)(chat_socket)
+
+
+def _is_socket() -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+class _Protocols(list[str]):
+    """The subprotocols that we accept: ours, and one that carries a token."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (super().__contains__(name) or name.startswith(TOKEN_PROTOCOL))
+
+
+class _ReceivingThread(threading.Thread):
+    """simple-websocket's thread, which must not keep a process alive that ends."""
+
+    def __init__(self, target: Any) -> None:
+        super().__init__(target=target, daemon=True)

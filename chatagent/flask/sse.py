@@ -1,0 +1,108 @@
+"""The AI SDK's HTTP door: what `DefaultChatTransport` of ai 5, 6 and 7 calls.
+
+POST /api/chat, GET /api/chat/<id>/stream, POST /api/chat/<id>/stop. A dropped connection never stops an answer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from chatagent.errors import StoreDown
+from chatagent.flask.access import require
+from chatagent.flask.answer import json_response
+from chatagent.flask.feed import AnswerFeed
+from chatagent.flask.gateway import Gateway
+from chatagent.flask.message import read_json, read_send
+from chatagent.ui import encode
+
+Dialect = Any
+
+#: What the JavaScript server sends with such a stream.
+HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    "x-vercel-ai-ui-message-stream": "v1",
+}
+#: Bytes of chunks sent at once.
+_SLICE_BYTES = 64 * 1024
+#: Seconds until the log is tried again when Redis does not answer.
+_RETRY_S = 0.25
+_TRIMMED = {"type": "error", "errorText": "The answer is no longer in the stream; reload the chat."}
+
+
+def register(blueprint: Blueprint, gateway: Gateway) -> None:
+    """Add the door's routes."""
+
+    @blueprint.post("/api/chat")
+    def chat() -> Response:
+        identity = gateway.access.identify(request)
+        body = read_json(request.get_data(cache=False))
+        body.setdefault("agent", request.args.get("agent"))
+        send, dialect = read_send(body), _dialect()
+        session = gateway.open(identity, send.chat_id, send.agent)
+        wake = threading.Event()
+        return _stream(gateway.send(session, send, wake), wake, dialect, gateway.options.keepalive_s)
+
+    @blueprint.get("/api/chat/<path:chat_id>/stream")
+    def resume(chat_id: str) -> Response:
+        identity = gateway.access.identify(request)
+        dialect = _dialect()
+        session = gateway.backend.sessions.find(chat_id)
+        wake = threading.Event()
+        feed = None
+        if session is not None:
+            require(identity, "read", session)
+            feed = gateway.resume(session, wake)
+        if feed is None:
+            return Response(status=204)
+        return _stream(feed, wake, dialect, gateway.options.keepalive_s)
+
+    @blueprint.post("/api/chat/<path:chat_id>/stop")
+    def stop(chat_id: str) -> Response:
+        identity = gateway.access.identify(request)
+        session = gateway.backend.sessions.get(chat_id)
+        require(identity, "write", session)
+        return json_response({"stopped": gateway.stop(session)})
+
+
+def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect | None, keepalive_s: float) -> Iterator[bytes]:
+    """The answer as server-sent events; a comment first, so that headers leave at once, and when all is quiet."""
+    try:
+        yield b": stream-open\n\n"
+        while not feed.done:
+            wake.clear()
+            try:
+                chunks, timeout_s = feed.take(max_bytes=_SLICE_BYTES), keepalive_s
+            except StoreDown:
+                chunks, timeout_s = [], _RETRY_S
+            if chunks:
+                yield _encode(chunks, dialect)
+            elif not feed.done and not wake.wait(timeout_s) and timeout_s == keepalive_s:
+                yield b": keep-alive\n\n"
+        if feed.answer.trimmed:
+            yield _encode([encode(_TRIMMED)], dialect)
+        yield b"data: [DONE]\n\n"
+    finally:
+        feed.close()
+
+
+def _encode(chunks: list[bytes], dialect: Dialect | None) -> bytes:
+    if dialect is not None:
+        chunks = [raw for chunk in chunks for raw in dialect.encode(chunk)]
+    return b"".join([b"data: %b\n\n" % chunk for chunk in chunks])
+
+
+def _stream(feed: AnswerFeed, wake: threading.Event, dialect: Dialect | None, keepalive_s: float) -> Response:
+    response = Response(events(feed, wake, dialect, keepalive_s), headers=HEADERS)
+    # An answer that nobody iterates (a HEAD request, a client that left) must let go of its channel too.
+    response.call_on_close(feed.close)
+    return response
+
+
+def _dialect() -> Dialect | None:
+    return None

@@ -1,0 +1,147 @@
+"""Requests of a WebSocket that are answered over time: one answer chunk by chunk, or a whole chat record by record.
+
+A chunk's JSON was encoded once, by the worker; here it is only wrapped, never read.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import orjson
+
+from chatagent.errors import NotFound
+from chatagent.flask.feed import AnswerFeed, Feed
+from chatagent.flask.frame import error_reply, reply
+from chatagent.record import control_headers, control_kind
+
+
+class Stream(Protocol):
+    """One request that is being answered."""
+
+    request_id: str
+    chat_id: str
+
+    @property
+    def done(self) -> bool:
+        """The last frame was given."""
+
+    def frames(self, max_bytes: int) -> list[bytes]:
+        """The next frames; empty when there are none now. Raises: StoreDown."""
+
+    def ack(self, number: int) -> None:
+        """The client has dealt with everything up to this number."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+class _Window:
+    """How much may be sent before the client says that it has dealt with it."""
+
+    def __init__(self, size: int | None, at: int) -> None:
+        self._size = size
+        self._acked = at
+
+    def ack(self, number: int) -> None:
+        self._acked = max(self._acked, number)
+
+    def room(self, sent: int) -> int | None:
+        """Records that may still be sent after number `sent`; None is any."""
+        return None if self._size is None else max(0, self._size - (sent - self._acked))
+
+
+class AnswerStream:
+    """`send` and `resume`: start, then chunk{sequence} from 0, then end."""
+
+    def __init__(
+        self, request_id: str, chat_id: str, feed: AnswerFeed, *, resumed: bool = False, window: int | None = None
+    ) -> None:
+        self.request_id = request_id
+        self.chat_id = chat_id
+        self.resumed = resumed
+        self.done = False
+        self.sequence = 0
+        self._feed = feed
+        self._window = _Window(window, -1)
+        self._head = b'{"type":"chunk","requestId":%s,"sequence":' % orjson.dumps(request_id)
+        self._last = b""
+        self._start = [reply("start", request_id)]
+
+    @property
+    def failed(self) -> bool:
+        """The last chunk was an error, at which clients stop reading."""
+        return self._last.startswith(b'{"type":"error"')
+
+    def frames(self, max_bytes: int) -> list[bytes]:
+        """The next frames. Raises: StoreDown."""
+        frames, self._start = self._start, []
+        chunks = self._feed.take(max_bytes=max_bytes, max_records=self._window.room(self.sequence - 1))
+        head, sequence = self._head, self.sequence
+        for chunk in chunks:
+            frames.append(b'%b%d,"chunk":%b}' % (head, sequence, chunk))
+            sequence += 1
+        self.sequence = sequence
+        if chunks:
+            self._last = chunks[-1]
+        elif self._feed.done:
+            self.done = True
+            frames.append(self._end())
+        return frames
+
+    def _end(self) -> bytes:
+        if self._feed.answer.trimmed:
+            return error_reply(self.request_id, NotFound("the answer is no longer in the stream; reload the chat"))
+        return reply("end", self.request_id)
+
+    def ack(self, number: int) -> None:
+        """Chunks up to this sequence are dealt with."""
+        self._window.ack(number)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._feed.close()
+
+
+class RecordStream:
+    """`watch`: every record of every turn after a cursor, for ever."""
+
+    done = False
+
+    def __init__(self, request_id: str, chat_id: str, feed: Feed, cursor: int, *, window: int | None = None) -> None:
+        self.request_id = request_id
+        self.chat_id = chat_id
+        self._feed = feed
+        self._cursor = cursor
+        self._window = _Window(window, cursor)
+        self._head = b'{"type":"record","requestId":%s,"id":%s,"seq":' % (
+            orjson.dumps(request_id),
+            orjson.dumps(chat_id),
+        )
+        self._start = [reply("start", request_id, id=chat_id, cursor=cursor)]
+
+    def frames(self, max_bytes: int) -> list[bytes]:
+        """The next frames. Raises: StoreDown."""
+        frames, self._start = self._start, []
+        batch = self._feed.take(max_bytes=max_bytes, max_records=self._window.room(self._cursor))
+        if batch is None:
+            return frames
+        if batch.first != self._cursor + 1:
+            lost = {"from": self._cursor + 1, "to": batch.first - 1}
+            frames.append(reply("trimmed", self.request_id, id=self.chat_id, **lost))
+        for seq, raw in enumerate(batch.records, batch.first):
+            kind = control_kind(raw)
+            if kind is None:
+                frames.append(b'%b%d,"chunk":%b}' % (self._head, seq, raw))
+            else:
+                headers = orjson.dumps({"kind": kind, **control_headers(raw)})
+                frames.append(b'%b%d,"control":%b}' % (self._head, seq, headers))
+        self._cursor = batch.last
+        return frames
+
+    def ack(self, number: int) -> None:
+        """Records up to this seq are dealt with."""
+        self._window.ack(number)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._feed.close()

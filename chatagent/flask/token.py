@@ -1,0 +1,102 @@
+"""Who asks, and what they may do: identities, scopes, and the HS256 tokens that carry them.
+
+Scopes: `read:sessions:<chat id>`, `write:sessions:<chat id>`, `write:tasks:<agent>`; without the last part they count
+for all of the kind; `read:all`, `write:all` and `admin` count for everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import jwt
+
+from chatagent.errors import ConfigError, Unauthorized
+from chatagent.redis.session import Session
+
+_ALGORITHM = "HS256"
+#: Shortest secret that signs tokens, in characters (RFC 7518 §3.2).
+MIN_SECRET = 32
+#: Seconds that clocks of servers may differ.
+_LEEWAY_S = 5
+#: What a person whom the host app knows may do: chat with any agent, in chats of their own.
+USER_SCOPES = frozenset({"read:sessions", "write:sessions", "write:tasks"})
+ADMIN_SCOPES = frozenset({"admin"})
+
+Action = Literal["read", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody whom we know. `user` is the app's own id of a person; servers have none."""
+
+    user: str | None = None
+    scopes: frozenset[str] = USER_SCOPES
+    #: Seconds since 1970 at which this ends, if it does.
+    expires_s: float | None = None
+
+    @property
+    def admin(self) -> bool:
+        return "admin" in self.scopes
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_s is not None and time.time() > self.expires_s + _LEEWAY_S
+
+    def may(self, action: Action, session: Session) -> bool:
+        """Whether this identity may read or write a chat.
+
+        A scope that names the chat always counts. A scope for all chats counts for a person's own chats; for any
+        chat when the identity is no person.
+        """
+        if self.admin:
+            return True
+        if any(f"{action}:sessions:{name}" in self.scopes for name in (session.chat_id, session.id)):
+            return True
+        return self.may_all(action) and (self.user is None or self.user == session.user)
+
+    def may_all(self, action: Action) -> bool:
+        """Whether this identity has the scope for chats in general."""
+        return self.admin or not self.scopes.isdisjoint({f"{action}:sessions", f"{action}:all"})
+
+    def may_start(self, agent: str) -> bool:
+        """Whether this identity may start chats with an agent."""
+        return self.admin or not self.scopes.isdisjoint({f"write:tasks:{agent}", "write:tasks", "write:all"})
+
+
+def session_scopes(chat_id: str) -> frozenset[str]:
+    """What a browser needs for one chat."""
+    return frozenset({f"read:sessions:{chat_id}", f"write:sessions:{chat_id}"})
+
+
+class Tokens:
+    """Signs and reads tokens with one secret."""
+
+    def __init__(self, secret: str) -> None:
+        if len(secret) < MIN_SECRET:
+            raise ConfigError(f"the secret key needs at least {MIN_SECRET} characters: `openssl rand -hex 32`")
+        self._secret = secret
+
+    def mint(self, scopes: Iterable[str], *, ttl_s: float, user: str | None = None) -> str:
+        """A token with these scopes that is valid for `ttl_s` seconds."""
+        now = int(time.time())
+        claims: dict[str, object] = {"scopes": sorted(scopes), "pub": True, "iat": now, "exp": now + int(ttl_s)}
+        if user is not None:
+            claims["sub"] = user
+        return jwt.encode(claims, self._secret, _ALGORITHM)
+
+    def read(self, token: str) -> Identity:
+        """Whose token this is. Raises: Unauthorized."""
+        options: jwt.types.Options = {"require": ["exp"], "verify_aud": False, "verify_iat": False}
+        try:
+            claims = jwt.decode(token, self._secret, [_ALGORITHM], options=options, leeway=_LEEWAY_S)
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthorized("the token has expired; get a new one") from error
+        except jwt.InvalidTokenError as error:
+            raise Unauthorized("the token is not valid here; get a new one") from error
+        scopes = claims.get("scopes", [])
+        if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+            raise Unauthorized("the token's scopes must be a list of strings; get a new one")
+        return Identity(claims.get("sub"), frozenset(scopes), float(claims["exp"]))

@@ -1,0 +1,1 @@
+"""The gateway of this deployment: what one edits to deploy."""
