@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -89,13 +89,41 @@ class Agent(Generic[C]):
         return hook
 
 
+class HookOptions(TypedDict, Generic[C], total=False):
+    """Hooks as keyword arguments of `chat.agent`."""
+
+    on_chat_start: Hook[ChatStart[C]]
+    on_turn_start: Hook[TurnStart[C]]
+    on_turn_complete: Hook[TurnComplete[C]]
+
+
 @overload
 def agent(
-    id: str, *, client_data: type[M], on_chat_start: Hook[ChatStart[M]] | None = ..., **options: Any
+    id: str,
+    *,
+    client_data: type[M],
+    tools: Sequence[Any] = ...,
+    queue: str | None = ...,
+    max_attempts: int | None = ...,
+    idle_timeout_s: float | None = ...,
+    on_error: Callable[[BaseException], str] | None = ...,
+    description: str = ...,
+    examples: Sequence[str] = ...,
+    **hooks: Unpack[HookOptions[M]],
 ) -> Callable[[Run[M]], Agent[M]]: ...
 @overload
 def agent(
-    id: str, *, client_data: None = ..., on_chat_start: Hook[ChatStart[Any]] | None = ..., **options: Any
+    id: str,
+    *,
+    client_data: None = ...,
+    tools: Sequence[Any] = ...,
+    queue: str | None = ...,
+    max_attempts: int | None = ...,
+    idle_timeout_s: float | None = ...,
+    on_error: Callable[[BaseException], str] | None = ...,
+    description: str = ...,
+    examples: Sequence[str] = ...,
+    **hooks: Unpack[HookOptions[Any]],
 ) -> Callable[[Run[Any]], Agent[Any]]: ...
 def agent(
     id: str,
@@ -108,9 +136,7 @@ def agent(
     on_error: Callable[[BaseException], str] | None = None,
     description: str = "",
     examples: Sequence[str] = (),
-    on_chat_start: Hook[Any] | None = None,
-    on_turn_start: Hook[Any] | None = None,
-    on_turn_complete: Hook[Any] | None = None,
+    **hooks: Unpack[HookOptions[Any]],
 ) -> Callable[[Run[Any]], Agent[Any]]:
     """Make the decorated function an agent: it is called once per turn and returns (or pipes) a stream.
 
@@ -119,6 +145,5 @@ def agent(
     options = AgentOptions(
         client_data, tuple(tools), queue, max_attempts, idle_timeout_s, on_error, description, tuple(examples)
     )
-    given = {"on_chat_start": on_chat_start, "on_turn_start": on_turn_start, "on_turn_complete": on_turn_complete}
-    hooks = {name: [hook] for name, hook in given.items() if hook is not None}
-    return lambda run: Agent(id, run, options, hooks)
+    given: dict[str, list[Hook[Any]]] = {name: [hook] for name, hook in hooks.items()}  # type: ignore[list-item]
+    return lambda run: Agent(id, run, options, given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from chatagent.errors import ConfigError
@@ -22,7 +22,7 @@ def is_stream_text(source: Any) -> bool:
     return hasattr(source, "to_ui_message_stream")
 
 
-async def chunks_of(source: Any) -> AsyncIterator[Chunk]:
+async def chunks_of(source: Any) -> AsyncGenerator[Chunk, None]:
     """The chunks of `source`, in order. Raises: ConfigError for what cannot be streamed."""
     if source is None:
         return
@@ -61,7 +61,7 @@ async def _in_thread(iterator: Iterator[Any]) -> AsyncIterator[Any]:
     """Draw from a blocking iterator in threads, in the turn's context."""
     context = contextvars.copy_context()
     while True:
-        piece = await asyncio.to_thread(context.run, next, iterator, _END)
+        piece = await asyncio.to_thread(context.run, lambda: next(iterator, _END))
         if piece is _END:
             return
         yield piece

@@ -17,7 +17,7 @@ from chatagent.agent import Agent
 from chatagent.celery.enqueue import Enqueue
 from chatagent.celery.loop import LoopThread
 from chatagent.errors import StoreDown
-from chatagent.llm import warm_up
+from chatagent.llm import load_litellm
 from chatagent.runtime.engine import Engine, EngineOptions
 from chatagent.runtime.port import Backend, WorkerStore
 
@@ -101,7 +101,7 @@ class Service:
 
     async def _announce(self, hostname: str) -> None:
         if self._options.warm_up:
-            await asyncio.to_thread(warm_up)
+            await asyncio.to_thread(load_litellm)
         cards = {agent.id: self._card(agent) for agent in self._agents.values()}
         logger.info("worker ready", extra={"worker": hostname, "agents": ", ".join(cards)})
         while True:

@@ -21,6 +21,7 @@ from chatagent.redis.keys import Keys
 from chatagent.redis.script import run_async, script
 from chatagent.redis.session import labels, pairs
 from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
+from chatagent.ui import encode
 
 #: Overdue sessions that one sweep looks at.
 _SWEEP_PAGE = 200
@@ -118,7 +119,7 @@ class Leases:
         """End a turn. Raises: LeaseLost."""
         keys, claim, changes = self.keys, commit.claim, commit.changes
         session_id = claim.session_id
-        replaced = [(at, orjson.dumps(message)) for at, message in changes.replaced]
+        replaced = [(at, encode(message)) for at, message in changes.replaced]
         names = [keys.session(session_id), keys.inbox(session_id), keys.outbox(session_id), keys.history(session_id)]
         args: list[Any] = [
             claim.epoch,
@@ -131,7 +132,7 @@ class Leases:
             len(replaced),
             *[item for pair in replaced for item in pair],
             len(changes.appended),
-            *[orjson.dumps(message) for message in changes.appended],
+            *[encode(message) for message in changes.appended],
             len(commit.fields),
             *[item for pair in commit.fields.items() for item in pair],
             *commit.records,

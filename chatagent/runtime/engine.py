@@ -116,7 +116,7 @@ class Engine:
             return await self._run_claimed(claim)
 
     def on_bell(self, kind: str, session_id: str) -> None:
-        """A doorbell rang for a session that this process may hold: look at the truth now, not at the next heartbeat."""
+        """A doorbell rang for a session that we may hold: look at the truth now, not at the next heartbeat."""
         active = self._active.get(session_id)
         if active is not None and kind in ("stop", "close"):
             self._spawn(self._renew([active]))

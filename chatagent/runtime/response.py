@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chatagent.ui import Fold, close_open_parts, validate_chunk
+from chatagent.ui import Fold, validate_chunk
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
@@ -26,6 +26,7 @@ class Response:
         self._initial = initial
         self._fold = Fold(initial if initial is not None else {"id": message_id, "role": "assistant", "parts": []})
         self._finish_metadata: Any = None
+        self._boundaries: list[Chunk] = []
 
     @property
     def message(self) -> UIMessage:
@@ -54,25 +55,48 @@ class Response:
                 self.finish_reason = None
             case "error":
                 self.error_text = chunk["errorText"]
+            case "start-step" | "finish-step":
+                self._boundary(chunk)
             case _:
+                self._flush_boundaries()
                 self._write(chunk)
 
-    def close_parts(self, dangling: str | None) -> None:
-        """Close what is open, so that browsers and the store hold the same; `dangling` ends unanswered tool calls."""
-        for chunk in close_open_parts(self.message, dangling):
-            self._write(chunk)
+    def end(self, *, stopped: bool, dangling: str | None = None) -> None:
+        """Close what is open and write the one end: `error`, `abort` or `finish`.
 
-    def end(self, *, stopped: bool) -> None:
-        """Write the one end: `error`, `abort` or `finish`."""
-        if self.error_text is not None:
-            self._emit({"type": "error", "errorText": self.error_text})
-        elif stopped:
+        `dangling` is what tool calls are answered that nobody will answer any more.
+        """
+        for chunk in self._fold.closing(dangling):
+            self._flush_boundaries()
+            self._write(chunk)
+        if self._boundaries and self._boundaries[-1]["type"] == "start-step":
+            # Browsers would not show a step without content; the store must not hold one either.
+            self._boundaries.pop()
+        self._flush_boundaries()
+        if self.error_text is not None or stopped:
             self._metadata(self._finish_metadata)
-            self._emit({"type": "abort"})
+            text = self.error_text
+            self._emit({"type": "abort"} if text is None else {"type": "error", "errorText": text})
         else:
-            reason = {"finishReason": self.finish_reason or "stop"}
+            self.finish_reason = self.finish_reason or "stop"
             metadata = {} if self._finish_metadata is None else {"messageMetadata": self._finish_metadata}
-            self._write({"type": "finish", **reason, **metadata})
+            self._write({"type": "finish", "finishReason": self.finish_reason, **metadata})
+
+    def _boundary(self, chunk: Chunk) -> None:
+        """Hold a step's boundary until something follows it.
+
+        So the last step stays open until the commit, which closes it in the same script: an attempt that dies in
+        between is seen to be unfinished.
+        """
+        if chunk["type"] == "finish-step" and self._boundaries and self._boundaries[-1]["type"] == "start-step":
+            self._boundaries.pop()
+        else:
+            self._boundaries.append(chunk)
+
+    def _flush_boundaries(self) -> None:
+        boundaries, self._boundaries = self._boundaries, []
+        for chunk in boundaries:
+            self._write(chunk)
 
     def _metadata(self, metadata: Any) -> None:
         if metadata is not None:

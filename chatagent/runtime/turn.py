@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,8 @@ from chatagent.agent.source import chunks_of, is_stream_text
 from chatagent.agent.turn import enter_turn
 from chatagent.errors import BadRequest, LeaseLost
 from chatagent.ids import new_id
-from chatagent.llm import MASKED_ERROR, ModelContext, StreamOptions, Tool, current_context, to_tool
+from chatagent.llm import ModelContext, StreamOptions, Tool, current_context, to_tools
+from chatagent.llm.context import MASKED_ERROR
 from chatagent.record import control_kind
 from chatagent.runtime.conversation import Applied, apply, changes, text_of, waiting_calls
 from chatagent.runtime.port import Claim, Commit, Outcome
@@ -152,8 +154,7 @@ class AnsweredTurn:
             self.response.error_text = None
         self._raw = self._snapshot() if self.outcome == "stopped" else None
         dangling = {"stopped": _STOPPED_CALL, "failed": _FAILED_CALL}.get(self.outcome)
-        self.response.close_parts(dangling)
-        self.response.end(stopped=self.outcome == "stopped")
+        self.response.end(stopped=self.outcome == "stopped", dangling=dangling)
 
     # -- the author's code --------------------------------------------------------------------------------------
 
@@ -212,8 +213,7 @@ class AnsweredTurn:
         )
 
     def _tools(self) -> dict[str, Tool]:
-        tools = [to_tool(tool) for tool in self.agent.options.tools]
-        return {tool.name: tool for tool in tools}
+        return to_tools(self.agent.options.tools)
 
     def _model_context(self) -> ModelContext:
         return ModelContext(
@@ -245,7 +245,9 @@ class AnsweredTurn:
             return self.response.message
         pump = asyncio.create_task(self._pump(source))
         # A stream_text result closes its model call itself, and says how it ended.
-        remove = (lambda: None) if is_stream_text(source) else self.stop.signal.add_listener(lambda: _cancel(pump))
+        remove: Callable[[], None] | None = None
+        if not is_stream_text(source):
+            remove = self.stop.signal.add_listener(lambda: _cancel(pump))
         try:
             await pump
         except asyncio.CancelledError:
@@ -253,7 +255,8 @@ class AnsweredTurn:
                 pump.cancel()
                 raise
         finally:
-            remove()
+            if remove is not None:
+                remove()
         return self.response.message
 
     async def _pump(self, source: Any) -> None:

@@ -1,1 +1,27 @@
+"""The AI SDK's UI message stream, pure: chunks, messages, and the ways between them."""
 
+from chatagent.ui.abort import cleanup_aborted_parts
+from chatagent.ui.chunk import FINISH_REASONS, finish_reason, validate_chunk
+from chatagent.ui.encode import encode, encode_value
+from chatagent.ui.fold import Fold, fold_message
+from chatagent.ui.model_message import model_output, to_model_messages
+from chatagent.ui.partial_json import parse_partial_json
+from chatagent.ui.recovery import Recovered, recover
+from chatagent.ui.replay import message_to_chunks
+
+__all__ = [
+    "FINISH_REASONS",
+    "Fold",
+    "Recovered",
+    "cleanup_aborted_parts",
+    "encode",
+    "encode_value",
+    "finish_reason",
+    "fold_message",
+    "message_to_chunks",
+    "model_output",
+    "parse_partial_json",
+    "recover",
+    "to_model_messages",
+    "validate_chunk",
+]

@@ -1,0 +1,238 @@
+"""UI messages as model messages: the OpenAI chat form that litellm takes.
+
+Follows `convertToModelMessages` and the OpenAI-compatible provider of the AI SDK (7.0.173 and 3.0.92), except where
+those send what OpenAI refuses: tool calls without a result and user messages without content are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from chatagent.errors import BadRequest
+from chatagent.ui.encode import encode_value
+from chatagent.ui.file_part import file_content
+from chatagent.ui.tool_part import is_tool, tool_name
+
+UIMessage = dict[str, Any]
+ModelMessage = dict[str, Any]
+Part = dict[str, Any]
+ConvertDataPart = Callable[[Part], Part | None]
+
+#: Provider metadata under this name is put into the provider's own JSON (`cache_control`, …).
+_SPREAD = "openaiCompatible"
+_DENIED = "Tool call execution denied."
+_UNAVAILABLE = "Tool output omitted because the tool is no longer available."
+
+
+def to_model_messages(
+    messages: Sequence[UIMessage],
+    *,
+    ignore_incomplete_tool_calls: bool = False,
+    convert_data_part: ConvertDataPart | None = None,
+    keep_tool_calls: Collection[str] = (),
+    tool_outputs: Mapping[str, Callable[[Any], Any]] | None = None,
+) -> list[ModelMessage]:
+    """The conversation as a model is told it.
+
+    Calls without a result are dropped, unless their ids are in `keep_tool_calls` (because they are about to be
+    executed); with `ignore_incomplete_tool_calls` those with a preliminary result as well. `convert_data_part` makes
+    a `{"type": "text", …}` or file part of a data part. `tool_outputs` say per tool what the model sees of an output.
+    Raises: BadRequest for a role or a file that no model takes.
+    """
+    users = [at for at, message in enumerate(messages) if message.get("role") == "user"]
+    converter = _Converter(ignore_incomplete_tool_calls, convert_data_part, set(keep_tool_calls), tool_outputs or {})
+    found: list[ModelMessage] = []
+    for at, message in enumerate(messages):
+        match message.get("role"):
+            case "system":
+                found.append(_system(message))
+            case "user":
+                found += converter.user(message.get("parts", ()))
+            case "assistant":
+                # What was asked for approval before a later question was left unanswered.
+                found += converter.assistant(message.get("parts") or (), stale=bool(users) and at < users[-1])
+            case role:
+                raise BadRequest(f"must be system, user or assistant, not {role!r}", field="role")
+    return found
+
+
+class _Converter:
+    def __init__(
+        self,
+        complete_only: bool,
+        convert_data_part: ConvertDataPart | None,
+        keep: set[str],
+        outputs: Mapping[str, Callable[[Any], Any]],
+    ) -> None:
+        self._complete_only = complete_only
+        self._convert_data_part = convert_data_part
+        self._keep = keep
+        self._outputs = outputs
+
+    def user(self, parts: Sequence[Part]) -> list[ModelMessage]:
+        """One message, or none when nothing is said."""
+        said = [one for part in parts if (one := self._said(part)) is not None]
+        content = [part for part in said if part["type"] != "text" or part["text"]]
+        if not content:
+            return []
+        only_text = len(content) == 1 and content[0]["type"] == "text"
+        if only_text and not any(part["type"] == "file" for part in parts):
+            text = dict(content[0])
+            del text["type"]
+            return [{"role": "user", "content": text.pop("text"), **text}]
+        return [{"role": "user", "content": content}]
+
+    def assistant(self, parts: Sequence[Part], *, stale: bool) -> list[ModelMessage]:
+        """One message per step, each followed by the results of its calls."""
+        found: list[ModelMessage] = []
+        block: list[Part] = []
+        for part in [*parts, {"type": "step-start"}]:
+            if part["type"] in ("step-start", "steering-message"):
+                found += self._block(block, stale)
+                block = []
+                if part["type"] == "steering-message":
+                    found += self.user(part.get("parts", ()))
+            else:
+                block.append(part)
+        return found
+
+    def _said(self, part: Part) -> Part | None:
+        """A user's part as content; None for what is not for the model."""
+        if part["type"].startswith("data-"):
+            converted = self._convert_data_part(part) if self._convert_data_part else None
+            if converted is None:
+                return None
+            part = converted
+        if part["type"] == "text":
+            return {"type": "text", "text": part.get("text", ""), **_spread(part.get("providerMetadata"))}
+        if part["type"] == "file":
+            return {**file_content(part), **_spread(part.get("providerMetadata"))}
+        return None
+
+    def _block(self, block: Sequence[Part], stale: bool) -> list[ModelMessage]:
+        text, reasoning, said = "", "", False
+        calls: list[Part] = []
+        results: list[ModelMessage] = []
+        for part in block:
+            if part["type"].startswith("data-") and self._convert_data_part:
+                part = self._convert_data_part(part) or part
+            if part["type"] in ("text", "reasoning"):
+                said = True
+                text += part.get("text", "") if part["type"] == "text" else ""
+                reasoning += part.get("text", "") if part["type"] == "reasoning" else ""
+            elif part["type"] in ("file", "reasoning-file", "custom"):
+                said = True
+            elif is_tool(part) and self._shown(part, stale):
+                calls.append(_call(part))
+                results += self._result(part)
+        if not (said or calls):
+            return []
+        message: ModelMessage = {"role": "assistant", "content": text or (None if calls else "")}
+        if reasoning:
+            message["reasoning_content"] = reasoning
+        if calls:
+            message["tool_calls"] = calls
+        return [message, *results]
+
+    def _shown(self, part: Part, stale: bool) -> bool:
+        if part.get("providerExecuted") is True and part["state"] != "input-streaming":
+            return True
+        match part["state"]:
+            case "output-error" | "output-denied":
+                return True
+            case "output-available":
+                return not (self._complete_only and part.get("preliminary"))
+            case "approval-responded" if (part.get("approval") or {}).get("approved") is False:
+                return True
+            case "input-streaming":
+                return False
+        return part["toolCallId"] in self._keep and not (stale and part["state"] == "approval-requested")
+
+    def _result(self, part: Part) -> list[ModelMessage]:
+        content = self._outcome(part)
+        if content is None:
+            return []
+        spread = _spread(part.get("callProviderMetadata"))
+        return [{"role": "tool", "tool_call_id": part["toolCallId"], "content": content, **spread}]
+
+    def _outcome(self, part: Part) -> Any:
+        """What the model is told of a call; None while it has no answer, or when the provider knows it already."""
+        approval = part.get("approval") or {}
+        if part["state"] == "approval-responded":
+            return None if approval.get("approved") else approval.get("reason") or _DENIED
+        if part.get("providerExecuted") is True:
+            return None
+        match part["state"]:
+            case "output-error":
+                return part.get("errorText", "")
+            case "output-denied":
+                return approval.get("reason") or _DENIED
+            case "output-available":
+                return self._output(part)
+        return None
+
+    def _output(self, part: Part) -> Any:
+        shown = self._outputs.get(tool_name(part))
+        if shown is None and part["type"] == "dynamic-tool" and part.get("dynamic") is False:
+            return _UNAVAILABLE
+        output = part.get("output")
+        return model_output(shown(output) if shown is not None else output)
+
+
+def model_output(output: Any) -> Any:
+    """A tool's output as the content of its tool message: text as it is, content parts, else JSON."""
+    if isinstance(output, str):
+        return output
+    if isinstance(output, list) and output and all(_is_content(part) for part in output):
+        return output
+    return encode_value(output).decode()
+
+
+def _is_content(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in ("text", "image_url", "input_audio", "file")
+
+
+def _system(message: UIMessage) -> ModelMessage:
+    texts = [part for part in message.get("parts", ()) if part["type"] == "text"]
+    metadata: dict[str, Any] = {}
+    for part in texts:
+        metadata |= part.get("providerMetadata") or {}
+    return {"role": "system", "content": "".join(part["text"] for part in texts), **_spread(metadata)}
+
+
+def _call(part: Part) -> Part:
+    metadata = part.get("callProviderMetadata")
+    if metadata is None and part["state"] == "output-error":
+        metadata = part.get("resultProviderMetadata")
+    call = {
+        "id": part["toolCallId"],
+        "type": "function",
+        "function": {"name": tool_name(part), "arguments": _arguments(part)},
+        **_spread(metadata),
+    }
+    signature = ((metadata or {}).get("google") or {}).get("thoughtSignature")
+    return call | ({"extra_content": {"google": {"thought_signature": str(signature)}}} if signature else {})
+
+
+def _arguments(part: Part) -> str:
+    """The input as JSON; a string that is JSON already stays as it is, a missing one is an empty object."""
+    given = part.get("input")
+    if given is None and part["state"] == "output-error":
+        given = part.get("rawInput")
+    if given is None:
+        return "{}" if "input" not in part else "null"
+    if isinstance(given, str):
+        try:
+            orjson.loads(given)
+        except orjson.JSONDecodeError:
+            return orjson.dumps(given).decode()
+        return given
+    return encode_value(given).decode()
+
+
+def _spread(metadata: Any) -> Part:
+    found = (metadata or {}).get(_SPREAD)
+    return dict(found) if isinstance(found, dict) else {}
