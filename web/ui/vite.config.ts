@@ -12,6 +12,7 @@ export default defineConfig({
     outDir: '../../chatagent/flask/static',
     emptyOutDir: true,
     target: 'es2022',
+    chunkSizeWarningLimit: 700,
   },
   server: { proxy: { '/api': { target: gateway, ws: true } } },
   test: { include: ['src/**/*.test.{ts,tsx}'], restoreMocks: true },

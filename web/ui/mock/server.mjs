@@ -19,29 +19,48 @@ export function fold(parts, chunk) {
   const [kind, step] = [chunk.type.split('-')[0], chunk.type.split('-').slice(1).join('-')];
   if (chunk.type === 'start-step') parts.push({ type: 'step-start' });
   else if (kind === 'text' || kind === 'reasoning') {
-    if (step === 'start') parts.push({ type: kind, text: '', state: 'streaming', ...(kind === 'reasoning' ? { id: chunk.id } : {}) });
+    if (step === 'start')
+      parts.push({
+        type: kind,
+        text: '',
+        state: 'streaming',
+        ...(kind === 'reasoning' ? { id: chunk.id } : {}),
+      });
     else if (step === 'delta') open(kind).text += chunk.delta;
     else open(kind).state = 'done';
   } else if (chunk.type === 'tool-input-available') {
-    parts.push({ type: `tool-${chunk.toolName}`, toolCallId: chunk.toolCallId, state: 'input-available', input: chunk.input });
-  } else if (chunk.type === 'tool-output-available') Object.assign(tool(), { state: 'output-available', output: chunk.output });
-  else if (chunk.type === 'tool-output-error') Object.assign(tool(), { state: 'output-error', errorText: chunk.errorText });
+    parts.push({
+      type: `tool-${chunk.toolName}`,
+      toolCallId: chunk.toolCallId,
+      state: 'input-available',
+      input: chunk.input,
+    });
+  } else if (chunk.type === 'tool-output-available')
+    Object.assign(tool(), { state: 'output-available', output: chunk.output });
+  else if (chunk.type === 'tool-output-error')
+    Object.assign(tool(), { state: 'output-error', errorText: chunk.errorText });
   else if (chunk.type === 'tool-output-denied') Object.assign(tool(), { state: 'output-denied' });
-  else if (chunk.type === 'tool-approval-request') Object.assign(tool(), { state: 'approval-requested', approval: { id: chunk.approvalId } });
+  else if (chunk.type === 'tool-approval-request')
+    Object.assign(tool(), { state: 'approval-requested', approval: { id: chunk.approvalId } });
   else if (['source-url', 'file'].includes(chunk.type) || kind === 'data') parts.push(chunk);
 }
 
 class MockGateway {
   constructor({ tick = 25, auth = 'token', prefix = '' } = {}) {
     Object.assign(this, { tick, auth, prefix, frames: [], sockets: new Set(), sessions: new Map() });
-    for (const session of past()) this.sessions.set(session.externalId, { ...session, log: [], listeners: new Set(), stopped: false });
+    for (const session of past())
+      this.sessions.set(session.externalId, { ...session, log: [], listeners: new Set(), stopped: false });
     this.http = createServer((request, response) => this.serve(request, response));
     const wss = new WebSocketServer({ noServer: true });
-    this.http.on('upgrade', (request, socket, head) => wss.handleUpgrade(request, socket, head, (ws) => this.accept(ws)));
+    this.http.on('upgrade', (request, socket, head) =>
+      wss.handleUpgrade(request, socket, head, (ws) => this.accept(ws)),
+    );
   }
 
   listen(port = 0) {
-    return new Promise((resolve) => this.http.listen(port, '127.0.0.1', () => resolve(this.http.address().port)));
+    return new Promise((resolve) =>
+      this.http.listen(port, '127.0.0.1', () => resolve(this.http.address().port)),
+    );
   }
 
   async close() {
@@ -71,11 +90,25 @@ class MockGateway {
 
   send(frame, ws) {
     const now = new Date().toISOString();
-    const session = this.sessions.get(frame.id) ?? { id: `session_${frame.id}`, externalId: frame.id, taskIdentifier: frame.body.agent, title: null, createdAt: now, messages: [] };
+    const session = this.sessions.get(frame.id) ?? {
+      id: `session_${frame.id}`,
+      externalId: frame.id,
+      taskIdentifier: frame.body.agent,
+      title: null,
+      createdAt: now,
+      messages: [],
+    };
     const message = frame.messages.at(-1);
-    Object.assign(session, { status: 'running', updatedAt: now, log: [], listeners: new Set(), stopped: false });
+    Object.assign(session, {
+      status: 'running',
+      updatedAt: now,
+      log: [],
+      listeners: new Set(),
+      stopped: false,
+    });
     this.sessions.set(frame.id, session);
-    if (frame.trigger === 'regenerate-message' && session.messages.at(-1)?.role === 'assistant') session.messages.pop();
+    if (frame.trigger === 'regenerate-message' && session.messages.at(-1)?.role === 'assistant')
+      session.messages.pop();
     const known = session.messages.findIndex(({ id }) => id === message.id);
     if (known >= 0) session.messages[known] = message;
     else session.messages.push(message);
@@ -94,7 +127,13 @@ class MockGateway {
     let sequence = 0;
     const emit = (chunk) => {
       if (ws.readyState !== 1) return session.listeners.delete(emit);
-      ws.send(JSON.stringify(chunk === null ? { type: 'end', requestId } : { type: 'chunk', requestId, sequence: sequence++, chunk }));
+      ws.send(
+        JSON.stringify(
+          chunk === null
+            ? { type: 'end', requestId }
+            : { type: 'chunk', requestId, sequence: sequence++, chunk },
+        ),
+      );
     };
     ws.send(JSON.stringify({ type: 'start', requestId }));
     session.log.forEach(emit);
@@ -103,7 +142,11 @@ class MockGateway {
 
   async turn(session, message) {
     const continued = message.role === 'assistant' ? session.messages.at(-1) : null;
-    const reply = { id: continued?.id ?? `msg_${Math.random().toString(36).slice(2)}`, role: 'assistant', parts: structuredClone(continued?.parts ?? []) };
+    const reply = {
+      id: continued?.id ?? `msg_${Math.random().toString(36).slice(2)}`,
+      role: 'assistant',
+      parts: structuredClone(continued?.parts ?? []),
+    };
     const emit = (chunk) => {
       session.log.push(chunk);
       fold(reply.parts, chunk);
@@ -133,23 +176,47 @@ class MockGateway {
   serve(request, response) {
     const url = new URL(request.url, 'http://mock');
     const path = url.pathname.slice(this.prefix.length);
-    const json = (body, status = 200) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const json = (body, status = 200) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     const chat = /^\/api\/(?:v1\/sessions|chat)\/([^/]+)\/(history|stop)$/.exec(path);
     const open = ['/api/config', '/api/playground/token', '/mock/restart', '/mock/frames'].includes(path);
-    if (path.startsWith('/api/') && !open && request.headers.authorization !== 'Bearer mock') return json({ error: 'unauthorized' }, 401);
-    if (path === '/api/config') return json({ title: 'chatagent', auth: 'token', default_agent: 'support', version: '0.1.0', ws: 'api/chat/ws' });
+    if (path.startsWith('/api/') && !open && request.headers.authorization !== 'Bearer mock')
+      return json({ error: 'unauthorized' }, 401);
+    if (path === '/api/config')
+      return json({
+        title: 'chatagent',
+        auth: 'token',
+        default_agent: 'support',
+        version: '0.1.0',
+        ws: 'api/chat/ws',
+      });
     if (path === '/api/agents') return json({ agents: AGENTS });
-    if (path === '/api/playground/token') return this.auth === 'mint' || this.auth === 'token' ? json({ token: 'mock' }) : json({ error: 'not on loopback' }, 403);
-    if (path === '/mock/restart') return this.restart(), json({});
+    if (path === '/api/playground/token')
+      return this.auth === 'mint' || this.auth === 'token'
+        ? json({ token: 'mock' })
+        : json({ error: 'not on loopback' }, 403);
+    if (path === '/mock/restart') return (this.restart(), json({}));
     if (path === '/mock/frames') return json(this.frames);
-    if (path === '/api/v1/sessions') return json({ data: [...this.sessions.values()].map(({ log, listeners, messages, ...session }) => session), pagination: {} });
-    if (chat?.[2] === 'stop') return this.stop(decodeURIComponent(chat[1])), json({});
+    if (path === '/api/v1/sessions')
+      return json({
+        data: [...this.sessions.values()].map((session) => ({
+          ...session,
+          log: undefined,
+          listeners: undefined,
+          messages: undefined,
+        })),
+        pagination: {},
+      });
+    if (chat?.[2] === 'stop') return (this.stop(decodeURIComponent(chat[1])), json({}));
     if (chat) {
       const session = this.sessions.get(decodeURIComponent(chat[1]));
-      return session ? json({ messages: session.messages, status: session.status, taskIdentifier: session.taskIdentifier }) : json({ error: 'no such chat' }, 404);
+      return session
+        ? json({ messages: session.messages, status: session.status, taskIdentifier: session.taskIdentifier })
+        : json({ error: 'no such chat' }, 404);
     }
     const file = join(STATIC, normalize(path === '/' ? '/index.html' : path));
-    if (!file.startsWith(STATIC) || !existsSync(file) || !statSync(file).isFile()) return json({ error: 'not found' }, 404);
+    if (!file.startsWith(STATIC) || !existsSync(file) || !statSync(file).isFile())
+      return json({ error: 'not found' }, 404);
     response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
     createReadStream(file).pipe(response);
   }
@@ -166,6 +233,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const at = process.argv.indexOf(`--${name}`);
     return at < 0 ? otherwise : process.argv[at + 1];
   };
-  const { port } = await start({ port: Number(option('port', 8787)), auth: option('auth', 'token'), prefix: option('prefix', '') });
+  const { port } = await start({
+    port: Number(option('port', 8787)),
+    auth: option('auth', 'token'),
+    prefix: option('prefix', ''),
+  });
   console.log(`mock gateway on http://127.0.0.1:${port}${option('prefix', '')}/`);
 }

@@ -1,8 +1,9 @@
 import { createContext, useContext } from 'react';
+import { AgentList } from './chat/agentList';
 import { Chats } from './chat/chats';
 import { SessionList } from './chat/sessionList';
-import { session } from './lib/storage';
-import { Api, type Agent, type Config } from './server/api';
+import { local, session } from './lib/storage';
+import { Api, type Config } from './server/api';
 import { Connection } from './server/connection';
 import { StopGate, watchedSocket } from './server/socket';
 import { TokenSource } from './server/token';
@@ -16,7 +17,7 @@ const NORMAL_CLOSURE = 1000;
 /** The parts of the page that live outside React, wired together. */
 export interface Playground {
   config: Config;
-  agents: Agent[];
+  agents: AgentList;
   tokens: TokenSource;
   connection: Connection;
   sessions: SessionList;
@@ -55,26 +56,37 @@ export async function createPlayground(door: Door): Promise<Playground> {
   const { api, tokens, connection } = door;
   const config = await api.config();
   tokens.required = config.auth === 'token';
-  const agents = await api.agents();
+  const agents = new AgentList(api, local, config.default_agent);
+  await agents.refresh();
   const gate = new StopGate();
   let lastToken: string | null = null;
+  const heard = (): void => {
+    connection.heard();
+  };
   const closed = (code: number): void => {
     if (code === POLICY_VIOLATION && lastToken !== null) tokens.refuse(lastToken);
     if (code !== NORMAL_CLOSURE) connection.lost();
   };
   const transport = chatTransport({
     url: new URL(config.ws, api.base),
-    webSocket: watchedSocket({ heard: () => { connection.heard(); }, closed }, gate),
+    webSocket: watchedSocket({ heard, closed }, gate),
     token: async () => (lastToken = await tokens.get()),
     agentOf: (chatId) => chats.agentOf(chatId),
   });
-  const chats = new Chats({ api, transport, allowAbort: (chatId) => { gate.open(chatId); } });
+  const chats = new Chats({
+    api,
+    transport,
+    allowAbort: (chatId) => {
+      gate.open(chatId);
+    },
+    preferredAgent: () => agents.preferred(),
+  });
   const sessions = new SessionList(api);
   door.whenRestored = () => {
     chats.reconnect();
+    void agents.refresh().catch(() => undefined); // the next loss is noticed by its own request
     void sessions.refresh();
   };
-  void sessions.refresh();
   return { config, agents, tokens, connection, sessions, chats };
 }
 

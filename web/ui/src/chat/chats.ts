@@ -37,6 +37,11 @@ export class Chats extends Observable {
     return this.#open.get(chatId)?.agent ?? null;
   }
 
+  /** The chat with this id, if it is open. */
+  find(chatId: string): OpenChat | undefined {
+    return this.#open.get(chatId);
+  }
+
   all(): OpenChat[] {
     return [...this.#open.values()];
   }

@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { mergeHistory, steady } from './history';
 
 const user = (id: string): UIMessage => ({ id, role: 'user', parts: [{ type: 'text', text: id }] });
-const answer = (id: string, text = id): UIMessage => ({ id, role: 'assistant', parts: [{ type: 'text', text }] });
+const answer = (id: string, text = id): UIMessage => ({
+  id,
+  role: 'assistant',
+  parts: [{ type: 'text', text }],
+});
 
 describe('mergeHistory', () => {
   it('takes the stored messages when we have none', () => {

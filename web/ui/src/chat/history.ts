@@ -3,7 +3,7 @@ import type { SessionStatus } from '../server/api';
 
 /** True while an answer is under way or about to be. */
 export function isActive(status: SessionStatus): boolean {
-  return status !== 'idle';
+  return status === 'queued' || status === 'running';
 }
 
 export interface Merged {
@@ -41,7 +41,8 @@ export function steady(shown: UIMessage[], incoming: UIMessage[]): UIMessage[] {
   const now = incoming.at(-1);
   if (before === undefined || now === undefined) return incoming;
   if (before.id === now.id) {
-    return size(now) < size(before) ? [...incoming.slice(0, -1), before] : incoming;
+    if (size(now) >= size(before)) return incoming;
+    return incoming.length === shown.length ? shown : [...incoming.slice(0, -1), before];
   }
   const replayedAway = before.role === 'assistant' && incoming.length === shown.length - 1;
   return replayedAway && shown.at(-2)?.id === now.id ? shown : incoming;

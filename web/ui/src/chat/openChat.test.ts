@@ -42,10 +42,12 @@ const lastText = (messages: UIMessage[]): string => {
   return last === undefined ? '' : textOf(last);
 };
 
-async function chatting(text: string): Promise<{ playground: Playground; chat: OpenChat; sent: Promise<void> }> {
+async function chatting(
+  text: string,
+): Promise<{ playground: Playground; chat: OpenChat; sent: Promise<void> }> {
   const playground = await page();
   const chat = playground.chats.draft();
-  chat.agent = 'support';
+  chat.choose('support');
   return { playground, chat, sent: chat.send(text) };
 }
 

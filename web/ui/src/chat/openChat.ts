@@ -18,6 +18,8 @@ export interface Surroundings {
   transport: ChatTransport<UIMessage>;
   /** Lets the next abort frame of this chat through. */
   allowAbort: (chatId: string) => void;
+  /** The agent of chats that have none yet. */
+  preferredAgent: () => string | null;
   /** Something about this chat changed that the chat list shows. */
   touched: () => void;
 }
@@ -32,7 +34,8 @@ export class OpenChat extends Observable {
   readonly chat: Chat<UIMessage>;
   /** `new` until the server knows the chat. */
   phase: 'new' | 'loading' | 'ready' | 'failed' = 'new';
-  agent: string | null = null;
+  /** The agent that was chosen for this chat or that the server says it has. */
+  chosen: string | null = null;
   title: string | null = null;
   /** When something last happened here, in ms since 1970; null when nothing has since the page was opened. */
   activeAt: number | null = null;
@@ -62,9 +65,38 @@ export class OpenChat extends Observable {
     });
   }
 
+  get agent(): string | null {
+    return this.chosen ?? this.around.preferredAgent();
+  }
+
   /** True while an answer is awaited or read. */
   get busy(): boolean {
     return this.catchingUp || isBusy(this.chat);
+  }
+
+  /** True while the composer has to wait. */
+  get waiting(): boolean {
+    return this.busy || this.dropped || this.phase === 'loading' || this.phase === 'failed';
+  }
+
+  /** True once the agent cannot be chosen any more. */
+  get begun(): boolean {
+    return (
+      this.activeAt !== null ||
+      this.chat.messages.length > 0 ||
+      this.phase === 'loading' ||
+      this.phase === 'failed'
+    );
+  }
+
+  choose(agent: string): void {
+    this.chosen = agent;
+    this.changed();
+  }
+
+  /** The stock chat changed in a way that only its watchers are told of. */
+  noticed(): void {
+    this.#tell();
   }
 
   /** Reads the chat from the server and goes on reading an answer that is running. */
@@ -72,6 +104,11 @@ export class OpenChat extends Observable {
     this.phase = 'loading';
     this.changed();
     await this.sync();
+  }
+
+  /** Looks whether another tab did something meanwhile. */
+  async refresh(): Promise<void> {
+    if (this.phase === 'ready' && !this.waiting && this.chat.status === 'ready') await this.sync();
   }
 
   async send(text: string): Promise<void> {
@@ -152,7 +189,7 @@ export class OpenChat extends Observable {
     this.phase = 'ready';
     this.problem = null;
     this.undelivered = undelivered;
-    this.agent = history?.taskIdentifier ?? history?.agent ?? this.agent;
+    this.chosen = history?.taskIdentifier ?? history?.agent ?? this.chosen;
     this.title = history?.title ?? this.title;
     this.catchingUp = active && !this.#isStopping();
     this.#tell();
@@ -175,6 +212,7 @@ export class OpenChat extends Observable {
 
   #begin(): void {
     this.phase = 'ready';
+    this.chosen = this.agent;
     this.problem = null;
     this.#stopAskedAt = null;
     this.activeAt = Date.now();

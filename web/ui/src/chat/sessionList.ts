@@ -1,6 +1,7 @@
 import { Observable } from '../lib/observable';
 import type { Api, Session } from '../server/api';
 import { explain } from '../server/errors';
+import { isActive } from './history';
 import type { OpenChat } from './openChat';
 import { textOf } from './parts';
 
@@ -34,6 +35,10 @@ export class SessionList extends Observable {
     if (this.next !== null) await this.#read(this.next);
   };
 
+  titleOf(chatId: string): string | null {
+    return this.sessions.find((session) => session.externalId === chatId)?.title ?? null;
+  }
+
   async #read(after: string | undefined): Promise<void> {
     try {
       const page = await this.api.sessions(after);
@@ -65,17 +70,22 @@ export function listEntries(sessions: Session[], open: OpenChat[]): ListEntry[] 
 export function titleOf(chat: OpenChat, listed?: string | null): string {
   const question = chat.chat.messages.find((message) => message.role === 'user');
   const begun = question === undefined ? '' : textOf(question).trim().split('\n', 1)[0];
-  return (chat.title ?? listed ?? begun) || 'New chat';
+  return [chat.title, listed, begun].find((name) => name) ?? 'New chat';
 }
 
 function entryOf(session: Session): ListEntry {
   return {
     chatId: session.externalId,
-    title: session.title || 'Untitled chat',
+    title: session.title ?? 'Untitled chat',
     agent: session.taskIdentifier,
-    updatedAt: new Date(session.updatedAt),
-    running: session.status !== 'idle',
+    updatedAt: dateOf(session.updatedAt) ?? dateOf(session.createdAt) ?? new Date(0),
+    running: isActive(session.status),
   };
+}
+
+function dateOf(when: string | number): Date | null {
+  const date = new Date(when);
+  return Number.isNaN(date.getTime()) ? null : date;
 }
 
 function overlay(chat: OpenChat, listed: ListEntry | undefined): ListEntry {

@@ -4,7 +4,8 @@ import { useSyncExternalStore } from 'react';
 export function chatIdOf(url: URL): string | null {
   const match = /^#\/chat\/([^/?#]+)$/.exec(url.hash);
   if (match?.[1] !== undefined) return decode(match[1]);
-  return url.hash === '' || url.hash === '#' ? url.searchParams.get('chat') || null : null;
+  const asked = url.hash === '' ? url.searchParams.get('chat') : null;
+  return asked === '' ? null : asked;
 }
 
 /** The address of a chat, relative to the page; without an id the address of a new chat. */

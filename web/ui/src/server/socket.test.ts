@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { StopGate } from './socket';
 
-const frame = (type: string, requestId: string, id?: string): string => JSON.stringify({ type, requestId, id });
+const frame = (type: string, requestId: string, id?: string): string =>
+  JSON.stringify({ type, requestId, id });
 
 describe('StopGate', () => {
   it('holds back an abort that no user asked for', () => {

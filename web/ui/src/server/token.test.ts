@@ -6,7 +6,10 @@ function memory(): Store {
   const held = new Map<string, string>();
   return {
     get: (key) => held.get(key) ?? null,
-    set: (key, value) => void (value === null ? held.delete(key) : held.set(key, value)),
+    set: (key, value) => {
+      if (value === null) held.delete(key);
+      else held.set(key, value);
+    },
   };
 }
 

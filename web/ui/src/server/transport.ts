@@ -19,9 +19,9 @@ export function chatTransport(init: TransportInit): WebSocketChatTransport<UIMes
     url: init.url.href,
     // The same class; the SDK's own type for it differs from TypeScript's in the buffers of `send`.
     webSocket: init.webSocket as WebSocketChatTransportInitOptions<UIMessage>['webSocket'],
-    params: async () => {
+    params: async (): Promise<Record<string, string>> => {
       const token = await init.token();
-      return token === null ? ({} as Record<string, string>) : { token };
+      return token === null ? {} : { token };
     },
     prepareSendMessagesRequest: ({ id, messages, messageId, body }) => ({
       messages: newest(messages, messageId),

@@ -1,0 +1,52 @@
+// @vitest-environment happy-dom
+import { cleanup, fireEvent, render, screen } from '@testing-library/react';
+import { afterEach, expect, it } from 'vitest';
+import type { ToolPart } from '../chat/parts';
+import { ToolCard } from './ToolCard';
+
+afterEach(cleanup);
+
+function card(more: object, live = false): [string, boolean][] {
+  const answers: [string, boolean][] = [];
+  const call = { type: 'tool-pay', toolCallId: 'c', state: 'input-available', input: { amount: 40 } };
+  const part = { ...call, ...more } as ToolPart;
+  render(<ToolCard part={part} live={live} approve={(id, approved) => answers.push([id, approved])} />);
+  return answers;
+}
+
+const head = (): HTMLElement => screen.getByRole('button', { expanded: false });
+
+it('is folded to its name, its input in short and its state', () => {
+  card({ state: 'output-available', output: { ok: true } });
+  expect(head().textContent).toBe('payamount: 40Done');
+  expect(screen.getByTestId('tool-card').dataset).toMatchObject({ tool: 'pay', state: 'output-available' });
+});
+
+it('opens to its input and output', () => {
+  card({ state: 'output-available', output: { ok: true } });
+  fireEvent.click(head());
+  expect(screen.getByTestId('tool-card').textContent).toContain('"ok": true');
+});
+
+it('shows an output of null as one', () => {
+  card({ state: 'output-available', output: null });
+  fireEvent.click(head());
+  expect(screen.getByTestId('tool-card').textContent).toContain('Outputnull');
+});
+
+it('shows why a call failed', () => {
+  card({ state: 'output-error', errorText: 'no such account' });
+  fireEvent.click(head());
+  expect(screen.getByText('no such account')).toBeDefined();
+});
+
+it('asks for approval with its input in view, and passes the answer on', () => {
+  const answers = card({ state: 'approval-requested', approval: { id: 'a1' } });
+  expect(screen.getByText(/"amount": 40/)).toBeDefined();
+  fireEvent.click(screen.getByTestId('deny'));
+  fireEvent.click(screen.getByTestId('approve'));
+  expect(answers).toEqual([
+    ['a1', false],
+    ['a1', true],
+  ]);
+});
