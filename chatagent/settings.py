@@ -145,6 +145,11 @@ class Settings(BaseSettings):
     model: str = Field(
         "demo/assistant", min_length=1, description="litellm model of the shipped agents", json_schema_extra=_PAGE
     )
+    warm_up: bool = Field(
+        True,
+        description="import litellm when a worker starts (5 s of CPU, 180 MB), not with its first model call",
+        json_schema_extra=_PAGE,
+    )
     ui: bool = Field(True, description="serve the playground page", json_schema_extra=_PAGE)
     title: str = Field("chatagent", max_length=100, description="name on the page", json_schema_extra=_PAGE)
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import ARGUMENTS, find_chromium
+from tests.node import Node, find_node
 from tests.redis_server import RedisServer, discard, find_redis, new_redis
+from tests.stack import Stack
 
 
 def missing(tool: str) -> NoReturn:
@@ -45,3 +50,41 @@ def own_redis(redis_binary: str) -> Iterator[RedisServer]:
     server = new_redis(redis_binary)
     yield server
     discard(server)
+
+
+@pytest.fixture
+def stack(redis_server: RedisServer, tmp_path: Path) -> Stack:
+    """Starts workers and gateways on the session's emptied Redis: `with stack.worker(file), stack.gateway() as web`."""
+    redis_server.flush()
+    return Stack(redis_server, tmp_path)
+
+
+@pytest.fixture
+def own_stack(own_redis: RedisServer, tmp_path: Path) -> Stack:
+    """The same on a Redis of this test alone (`stack.redis`), for tests that stop or kill it."""
+    return Stack(own_redis, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Node and npm; `node.install(folder)` runs `npm ci` there once."""
+    return find_node() or missing("node >= 20.19 with npm")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless browser for the whole session."""
+    binary = find_chromium() or missing("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, headless=True, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A fresh page with its own cookies and storage."""
+    context = chromium.new_context()
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()

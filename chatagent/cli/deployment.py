@@ -1,4 +1,4 @@
-"""From settings to the apps that a deployment runs: the one place where the two meet."""
+"""The Celery app of a worker, made of settings: what `workers/app.py` runs, and `chatagent worker` for a file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from celery import Celery
 
 from chatagent.agent import Agent
 from chatagent.celery import Options, make_app
+from chatagent.cli.broker import celery_broker, celery_prefix
 from chatagent.redis import RedisBackend
-from chatagent.redis.connection import broker_url
 from chatagent.runtime.engine import EngineOptions
 from chatagent.runtime.turn import TurnOptions
 from chatagent.settings import Settings
+
+__all__ = ["celery_app", "celery_broker", "celery_prefix"]
 
 
 def celery_app(settings: Settings, agents: Iterable[Agent[Any]]) -> Celery:
@@ -24,18 +26,8 @@ def celery_app(settings: Settings, agents: Iterable[Agent[Any]]) -> Celery:
         broker_url=celery_broker(settings),
         key_prefix=celery_prefix(settings),
         concurrency=settings.concurrency,
-        options=Options(engine=_engine(settings)),
+        options=Options(_engine(settings), warm_up=settings.warm_up),
     )
-
-
-def celery_broker(settings: Settings) -> str:
-    """Where tasks are sent: the broker that is set, else the Redis of the chats."""
-    return settings.broker_url or broker_url(settings.redis_url)
-
-
-def celery_prefix(settings: Settings) -> str:
-    """How Celery's keys start, so that two deployments can share one Redis."""
-    return f"{settings.prefix}:mq:"
 
 
 def _engine(settings: Settings) -> EngineOptions:

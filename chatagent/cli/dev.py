@@ -23,8 +23,10 @@ from chatagent.cli.settings import read_settings
 from chatagent.cli.supervisor import Child, Supervisor
 from chatagent.cli.web import DEFAULT_PORT, web_program
 from chatagent.cli.worker import AgentFile, worker_program
-from chatagent.errors import ConfigError
+from chatagent.errors import ConfigError, StoreDown
 from chatagent.redis.connection import connect
+from chatagent.redis.directory import Directory
+from chatagent.redis.keys import Keys
 from chatagent.settings import Settings, masked
 
 #: Seconds until everything must be up, and after which we say what is missing.
@@ -77,7 +79,7 @@ class _Development:
             env = self._environment(url)
             worker = Child(worker_program(self._settings, self._file, "worker", env), self._console)
             gateway = Child(web_program(self._port, env), self._console)
-            watchers = [self._announce_ready(), *([self._watch(embedded)] if embedded else [])]
+            watchers = [self._announce_ready(url), *([self._watch(embedded)] if embedded else [])]
             return await Supervisor(self._console).run([[worker], [gateway]], watchers)
         finally:
             if embedded is not None and embedded.url:
@@ -106,17 +108,20 @@ class _Development:
             "PYTHONUNBUFFERED": "1",
         }
 
-    async def _announce_ready(self) -> None:
+    async def _announce_ready(self, redis_url: str) -> None:
         """Say so once the gateway reports that everything is up. Raises: ConfigError when that takes too long."""
         started = warned = time.monotonic()
+        store = connect(redis_url)
+        directory = Directory(store, Keys(self._settings.prefix))
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-            while missing := await _missing(client, self._url):
+            while missing := await _missing(client, self._url, directory):
                 if time.monotonic() - warned > _PATIENCE_S:
                     warned = time.monotonic()
                     self._console.say(f"still waiting: {missing}")
                 if time.monotonic() - started > _READY_S:
                     raise ConfigError(f"not ready after {_READY_S:.0f} s: {missing}")
                 await asyncio.sleep(_LOOK_S)
+        store.close()
         self._console.plain(f"chatagent ready  {self._url}")
         if self._open_page and _has_display():
             await asyncio.to_thread(webbrowser.open, self._url)
@@ -154,12 +159,14 @@ def keep_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
-async def _missing(client: httpx.AsyncClient, url: str) -> str:
-    """What the gateway still waits for; empty when all is well."""
+async def _missing(client: httpx.AsyncClient, url: str, directory: Directory) -> str:
+    """What is still waited for; empty when all is well. The gateway is asked last: it logs what it misses."""
     try:
+        if not await asyncio.to_thread(directory.live_workers):
+            return "no worker is up yet"
         answer = await client.get(f"{url}healthz")
-    except httpx.HTTPError:
-        return "the gateway does not answer yet"
+    except (StoreDown, httpx.HTTPError) as error:
+        return str(error) if isinstance(error, StoreDown) else "the gateway does not answer yet"
     return "" if answer.status_code == httpx.codes.OK else answer.text.strip()[:300]
 
 

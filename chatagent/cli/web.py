@@ -11,6 +11,7 @@ import typer
 
 from chatagent.cli.settings import read_settings
 from chatagent.cli.supervisor import Program
+from chatagent.errors import ConfigError
 
 #: A folder with this file is a deployment: its own Flask app is run.
 DEPLOYED_APP = Path("web/app.py")
@@ -27,7 +28,9 @@ def web(
     supervised: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Serve the HTTP API, the sockets and the page: gunicorn with gevent."""
-    read_settings(supervised=supervised)  # a wrong setting is told here, not by a worker that dies
+    settings = read_settings(supervised=supervised)
+    if settings.secret_key is None and not settings.dev:
+        raise ConfigError("set CHATAGENT_SECRET_KEY, for example to what `openssl rand -hex 32` prints")
     os.execv(sys.executable, [sys.executable, *_gunicorn(host, port, processes)])
 
 
@@ -38,7 +41,7 @@ def web_program(port: int, env: dict[str, str]) -> Program:
 
 
 def _gunicorn(host: str, port: int, processes: int) -> list[str]:
-    app, config = "chatagent.cli.wsgi:create_app()", "python:chatagent.cli.gunicorn"
+    app, config = "chatagent.cli.wsgi:create_app()", "python:chatagent.cli.gunicorn_conf"
     if DEPLOYED_APP.is_file():
         app = "web.app:create_app()"
         config = str(DEPLOYED_CONFIG) if DEPLOYED_CONFIG.is_file() else config
