@@ -43,6 +43,9 @@ from typing import Any
 
 ScriptStep = Mapping[str, Any]
 
+#: For `pytest.mark.filterwarnings` where litellm runs in the test's process: it uses what pydantic has deprecated.
+LITELLM_WARNINGS = "ignore::pydantic.warnings.PydanticDeprecationWarning"
+
 _USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 _DONE: list[ScriptStep] = [{"finish": "stop"}, {"usage": _USAGE}]
 _DEADLINE_S = 10.0

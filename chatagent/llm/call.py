@@ -15,6 +15,7 @@ from chatagent.llm.context import ModelContext, current_context
 from chatagent.llm.error import InvalidToolInput, NoSuchTool, describe
 from chatagent.llm.tool import Tool
 from chatagent.signal import AbortSignal
+from chatagent.ui import encode_value, model_output
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +73,12 @@ class ToolCall:
         output = self.output
         if self.tool is not None and self.tool.to_model_output is not None:
             output = self.tool.to_model_output(output)
-            if _is_content(output):
-                return output
-        return output if isinstance(output, str) else orjson.dumps(output).decode()
+        return model_output(output)
 
     def to_message(self) -> dict[str, Any]:
         """The call inside an assistant message, in OpenAI's form."""
         whole = self.state != "invalid" or not isinstance(self.input, str)
-        arguments = orjson.dumps(self.input).decode() if whole else "{}"
+        arguments = encode_value(self.input).decode() if whole else "{}"
         function = {"name": self.name, "arguments": arguments}
         extra = {"provider_specific_fields": dict(self.extra)} if self.extra else {}
         return {"id": self.id, "type": "function", "function": function, **extra}
@@ -191,10 +190,3 @@ def _has_forbidden_key(value: Any) -> bool:
     if isinstance(value, dict):
         return _FORBIDDEN_KEY in value or any(map(_has_forbidden_key, value.values()))
     return isinstance(value, list) and any(map(_has_forbidden_key, value))
-
-
-def _is_content(output: Any) -> bool:
-    """Whether it is a list of OpenAI content parts."""
-    if not isinstance(output, list) or not output:
-        return False
-    return all(isinstance(part, dict) and "type" in part for part in output)

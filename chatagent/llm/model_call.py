@@ -15,6 +15,10 @@ from chatagent.llm.step import StepWriter
 
 logger = logging.getLogger(__name__)
 
+#: A provider that is faster than we read must not keep the loop from the other turns: litellm takes about a
+#: millisecond of CPU per delta, and does not suspend while the socket's buffer is full.
+DELTAS_PER_SLICE = 16
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -64,7 +68,11 @@ async def _read(request: ModelRequest, writer: StepWriter, outcome: Outcome) -> 
     async with aclosing(await open_stream(request)) as stream:
         outcome.opened = True
         async with aclosing(stream.deltas()) as deltas:
+            count = 0
             async for delta in deltas:
                 writer.add(delta)
+                count += 1
+                if count % DELTAS_PER_SLICE == 0:
+                    await asyncio.sleep(0)
     if writer.finish_reason is None and not writer.emitted:
         raise ModelError("Response stream ended without a finish reason.", retryable=True)

@@ -11,15 +11,7 @@ from chatagent.llm.call import Emit, ToolCall, read_call
 from chatagent.llm.delta import CallDelta, Delta
 from chatagent.llm.tool import Tool
 from chatagent.llm.usage import Usage
-
-#: OpenAI's finish reasons in the AI SDK's words; anything else is `other`.
-FINISH_REASONS = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content-filter",
-    "tool_calls": "tool-calls",
-    "function_call": "tool-calls",
-}
+from chatagent.ui import finish_reason
 
 
 @dataclass(slots=True)
@@ -141,7 +133,7 @@ class StepWriter:
         self.start()
         self._close_part()
         step = self.partial()
-        step.finish_reason = FINISH_REASONS.get(self.finish_reason or "", "other")
+        step.finish_reason = finish_reason(self.finish_reason)
         for _, opened in sorted(self._calls, key=itemgetter(0)):
             if not opened.name:
                 self.nameless = True

@@ -11,12 +11,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_jsonable_python
 
 from chatagent.errors import ConfigError
 from chatagent.llm.docstring import parse
 from chatagent.llm.error import InvalidToolInput
 from chatagent.llm.schema import derive_input, json_schema
+from chatagent.ui import encode_value
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -170,10 +170,13 @@ def to_tools(source: Mapping[str, Tool] | Iterable[Tool | Callable[..., Any]] | 
 
 
 def to_json(value: Any) -> Any:
-    """What a tool returned, as plain JSON: models, dataclasses, dates and the like become what they stand for."""
+    """What a tool returned, as plain JSON: models, dataclasses, dates and the like become what they stand for.
+
+    Raises: BadRequest for what JSON cannot say.
+    """
     if value is None or type(value) in (str, bool, int):
         return value
-    return to_jsonable_python(value, inf_nan_mode="null", bytes_mode="base64", exclude_none=False)
+    return orjson.loads(encode_value(value))
 
 
 def _from_function(function: Callable[..., Any], runs: bool, options: dict[str, Any]) -> FunctionTool[..., Any]:
