@@ -35,7 +35,7 @@ class Console:
     def say(self, text: str, *, name: str = "chatagent") -> None:
         """Write each line of `text` behind the coloured name."""
         label = f"{name:<9}"
-        prefix = f"\x1b[{_COLOURS.get(name, _OTHER)}m{label}\x1b[0m│ " if self.coloured else f"{label}| "
+        prefix = f"\x1b[{_COLOURS.get(name, _OTHER)}m{label}\x1b[0m │ " if self.coloured else f"{label} | "
         for line in text.splitlines():
             self._put(prefix + line)
 

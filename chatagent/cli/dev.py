@@ -106,6 +106,8 @@ class _Development:
             "CHATAGENT_DEV": "1",
             "CHATAGENT_LOG_COLOR": "always" if self._console.coloured else "never",
             "PYTHONUNBUFFERED": "1",
+            # Celery's five lines about running as root are no news in a container.
+            "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore:::celery.platforms"),
         }
 
     async def _announce_ready(self, redis_url: str) -> None:

@@ -31,7 +31,8 @@ def web(
     settings = read_settings(supervised=supervised)
     if settings.secret_key is None and not settings.dev:
         raise ConfigError("set CHATAGENT_SECRET_KEY, for example to what `openssl rand -hex 32` prints")
-    os.execv(sys.executable, [sys.executable, *_gunicorn(host, port, processes)])
+    quiet = ["--log-level", "warning"] if supervised else []
+    os.execv(sys.executable, [sys.executable, *_gunicorn(host, port, processes), *quiet])
 
 
 def web_program(port: int, env: dict[str, str]) -> Program:

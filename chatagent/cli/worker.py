@@ -39,10 +39,9 @@ def worker(
 ) -> None:
     """Run turns: a stock Celery worker."""
     settings = read_settings(supervised=supervised, concurrency=concurrency)
-    name = name or f"worker-{os.getpid()}"
     if processes > 1:
-        raise typer.Exit(asyncio.run(_run_many(settings, file, processes, name)))
-    options = celery_options(settings, name)
+        raise typer.Exit(asyncio.run(_run_many(settings, file, processes, name or "worker")))
+    options = celery_options(settings, name or f"worker-{os.getpid()}")
     if file is None and DEPLOYED_APP.is_file():
         os.execv(sys.executable, [sys.executable, "-m", "celery", "-q", "-A", "workers.app", *options])
     target = ["--agents", str(file)] if file else []
@@ -63,11 +62,14 @@ def celery_options(settings: Settings, name: str) -> list[str]:
     ]
 
 
-def worker_program(settings: Settings, file: Path | None, name: str, env: dict[str, str]) -> Program:
-    """One worker process as a child."""
+def worker_program(settings: Settings, file: Path | None, label: str, env: dict[str, str]) -> Program:
+    """One worker process as a child, called `label` on our console.
+
+    Celery gets a name that no other worker of this machine has, because a warm chat's messages go to that name.
+    """
     command = [sys.executable, "-m", "chatagent.cli", "worker", *([str(file)] if file else [])]
-    options = ["--supervised", "--name", name, "--concurrency", str(settings.concurrency)]
-    return Program(name, [*command, *options], env, stop_s=settings.grace_s + STOP_MARGIN_S)
+    options = ["--supervised", "--name", f"{label}-{os.getpid()}", "--concurrency", str(settings.concurrency)]
+    return Program(label, [*command, *options], env, stop_s=settings.grace_s + STOP_MARGIN_S)
 
 
 async def _run_many(settings: Settings, file: Path | None, processes: int, name: str) -> int:
