@@ -1,83 +1,17 @@
-"""The Flask application: `gunicorn -c web/gunicorn.conf.py "web.app:create_app()"`."""
+"""The Flask application: `gunicorn -c web/gunicorn.conf.py "web.app:create_app()"`.
+
+Add routes and extensions of your own to the app that `create_app` returns; who is asking is up to `web/identity.py`.
+"""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
-
-from celery import Celery
 from flask import Flask
 
-from chatagent.celery import Enqueue, make_producer
-from chatagent.cli.deployment import celery_broker, celery_prefix
-from chatagent.errors import ConfigError
-from chatagent.flask import Backend, Options, mount
-from chatagent.log import configure
+from chatagent.cli import wsgi
 from chatagent.settings import Settings
 from web.identity import identify
-
-#: Seconds for the broker to take a task. Without such a limit a frozen broker holds a send for ever.
-_BROKER_TIMEOUT_S = 3.0
-_KIB, _MIB = 1024, 1024 * 1024
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """The gateway, from settings (`CHATAGENT_*`). Raises: ConfigError without a secret key, unless in development."""
-    settings = settings or Settings()
-    configure(settings)
-    broker = producer(settings)
-    app = Flask(__name__, static_folder=None)
-    mount(
-        app,
-        backend=Backend.connect(settings.redis_url, prefix=settings.prefix, durability=settings.durability),
-        dispatch=Enqueue(broker),
-        secret_key=secret_key(settings),
-        identify=identify,
-        options=options(settings),
-        broker_ping=broker_ping(broker),
-    )
-    return app
-
-
-def options(settings: Settings) -> Options:
-    """What the settings say to the gateway."""
-    return Options(
-        default_agent=settings.default_agent,
-        allowed_origins=settings.allowed_origins,
-        dev=settings.dev,
-        token_ttl_s=settings.token_ttl_s,
-        max_body_bytes=int(settings.max_body_mb * _MIB),
-        max_frame_bytes=settings.max_frame_kb * _KIB,
-        ui=settings.ui,
-        title=settings.title,
-    )
-
-
-def producer(settings: Settings) -> Celery:
-    """A Celery app that only sends tasks, and does not wait long for its broker."""
-    app = make_producer(celery_broker(settings), key_prefix=celery_prefix(settings))
-    limits = {"socket_timeout": _BROKER_TIMEOUT_S, "socket_connect_timeout": _BROKER_TIMEOUT_S}
-    app.conf.broker_transport_options = {**app.conf.broker_transport_options, **limits}
-    return app
-
-
-def broker_ping(app: Celery) -> Callable[[], None]:
-    """Raises when the broker does not answer."""
-
-    def ping() -> None:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=_BROKER_TIMEOUT_S)
-            client = getattr(connection.default_channel, "client", None)
-            if client is not None:  # Redis connects when it is first used
-                client.ping()
-
-    return ping
-
-
-def secret_key(settings: Settings) -> str:
-    """What signs tokens. In development one is made up when there is none: good for one process, until it ends."""
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    if settings.dev:
-        return secrets.token_hex(32)
-    raise ConfigError("set CHATAGENT_SECRET_KEY (for example from `openssl rand -hex 32`), or CHATAGENT_DEV=1")
+    return wsgi.create_app(settings, identify=identify)

@@ -15,8 +15,6 @@ from chatagent.runtime.engine import EngineOptions
 from chatagent.runtime.turn import TurnOptions
 from chatagent.settings import Settings
 
-__all__ = ["celery_app", "celery_broker", "celery_prefix"]
-
 
 def celery_app(settings: Settings, agents: Iterable[Agent[Any]]) -> Celery:
     """The Celery app of a worker that serves `agents`. Raises: ConfigError for two agents with one id."""
