@@ -18,7 +18,14 @@ class Response:
     end, which comes last because clients stop reading at it.
     """
 
-    def __init__(self, message_id: str, initial: UIMessage | None, emit: Callable[[Chunk], None]) -> None:
+    def __init__(
+        self,
+        message_id: str,
+        initial: UIMessage | None,
+        emit: Callable[[Chunk], None],
+        *,
+        open_step: bool = False,
+    ) -> None:
         self.message_id = message_id
         self.finish_reason: str | None = None
         self.error_text: str | None = None
@@ -27,6 +34,8 @@ class Response:
         self._fold = Fold(initial if initial is not None else {"id": message_id, "role": "assistant", "parts": []})
         self._finish_metadata: Any = None
         self._boundaries: list[Chunk] = []
+        #: A broken step is being redone: what comes first goes on inside it.
+        self._inside_step = open_step
 
     @property
     def message(self) -> UIMessage:
@@ -88,6 +97,9 @@ class Response:
         So the last step stays open until the commit, which closes it in the same script: an attempt that dies in
         between is seen to be unfinished.
         """
+        inside, self._inside_step = self._inside_step, False
+        if inside and chunk["type"] == "start-step":
+            return
         if chunk["type"] == "finish-step" and self._boundaries and self._boundaries[-1]["type"] == "start-step":
             self._boundaries.pop()
         else:

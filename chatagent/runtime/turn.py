@@ -82,7 +82,7 @@ class AnsweredTurn:
             initial, self._reset = recovered.message, recovered.reset
             self._open_step = recovered.open_step
         message_id = initial["id"] if initial is not None else new_id("msg_")
-        self.response = Response(message_id, initial, self._log.write)
+        self.response = Response(message_id, initial, self._log.write, open_step=self._open_step)
 
     # -- the stream ---------------------------------------------------------------------------------------------
 
