@@ -1,0 +1,93 @@
+"""The agents that end-to-end tests talk to: `echo` does what a message says, `model` asks the fake provider."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from chatagent import chat, step_count_is, stream_text, tool
+from chatagent.llm import StreamTextResult
+from tests.e2e.script import Step, read_steps
+
+#: Where the fake provider listens; set for the worker.
+PROVIDER_VARIABLE = "E2E_PROVIDER"
+
+
+@chat.agent("echo")
+async def echo(turn: chat.Turn[Any]) -> AsyncIterator[str | dict[str, Any]]:
+    """Does what the message says (see `tests.e2e.script`), without a model."""
+    said = 0
+    for step in read_steps(_text(turn.ui_messages)):
+        if "say" in step:
+            for number in range(said, said + step["say"]):
+                await asyncio.sleep(step["every_ms"] / 1000)
+                yield f"w{number} "
+            said += step["say"]
+        elif "text" in step:
+            yield step["text"]
+        elif "part" in step:
+            yield step["part"]
+        else:
+            await _act(step)
+
+
+async def _act(step: Step) -> None:
+    """The steps that emit nothing."""
+    if "hold" in step:
+        await _exists(Path(step["hold"]))
+    elif "note" in step:
+        _append(Path(step["note"]), step["line"])
+    else:
+        raise RuntimeError(step["fail"])
+
+
+@tool
+async def get_weather(city: str) -> dict[str, str | int]:
+    """Tell the weather of a city."""
+    return {"city": city, "celsius": len(city)}
+
+
+@tool
+async def book(file: str, what: str) -> str:
+    """Book something. Every booking costs: it is one more line in the file."""
+    _append(Path(file), what)
+    return f"booked {what}"
+
+
+@tool
+async def wait_for(gate: str) -> str:
+    """Wait until a file exists."""
+    await _exists(Path(gate))
+    return "it is there"
+
+
+@chat.agent("model", tools=[get_weather, book, wait_for])
+async def model(turn: chat.Turn[Any]) -> StreamTextResult:
+    """Asks the fake provider, which does what the message says (see `tests.provider`)."""
+    return stream_text(
+        "openai/fake",
+        turn.messages,
+        stop_when=step_count_is(6),
+        api_base=os.environ[PROVIDER_VARIABLE],
+        api_key="none",
+        max_retries=0,
+    )
+
+
+def _text(messages: list[dict[str, Any]]) -> str:
+    """The text of the last message of the user."""
+    last = next(message for message in reversed(messages) if message["role"] == "user")
+    return "".join(part["text"] for part in last["parts"] if part["type"] == "text")
+
+
+def _append(file: Path, line: str) -> None:
+    with file.open("a") as out:
+        out.write(f"{line}\n")
+
+
+async def _exists(gate: Path) -> None:
+    while not gate.exists():
+        await asyncio.sleep(0.02)
