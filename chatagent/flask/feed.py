@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
+from chatagent.errors import NotFound, StoreDown
 from chatagent.flask.backend import Backend
 from chatagent.record import Bell
+from chatagent.redis.session import store_errors
 from chatagent.relay import Answer, Batch, Tail
 
 
@@ -23,6 +26,8 @@ class Feed:
         self._wake = wake
         self._tail = Tail()
         self._lock = threading.Lock()
+        #: The connection to Redis broke: it may have been restarted, and have lost what it wrote last.
+        self._doubt = False
         self._leave = backend.subscriber.subscribe(backend.keys.out_channel(session_id), self)
 
     def ring(self, bell: Bell) -> None:
@@ -35,6 +40,7 @@ class Feed:
         """Doorbells may have been missed (called by the subscriber)."""
         with self._lock:
             self._tail.lost()
+            self._doubt = True
         self._wake.set()
 
     def place(self, after: int, *, caught_up: bool) -> None:
@@ -46,18 +52,32 @@ class Feed:
     def take(self, *, max_bytes: int, max_records: int | None = None) -> Batch | None:
         """The next records, read from the log where the doorbells do not suffice; None when there are none now.
 
-        Never waits for records. Raises: StoreDown; the next call tries again.
+        Never waits for records. Raises: StoreDown; the next call tries again. NotFound when the log was lost.
         """
         with self._lock:
             if not self._tail.must_read:
                 return self._tail.take(max_bytes=max_bytes, max_records=max_records)
-            read = self._tail.read()
-        records = self._backend.outbox.read(self.session_id, read.after, limit=read.limit)
+            read, doubt, self._doubt = self._tail.read(), self._doubt, False
+        try:
+            records = self._backend.outbox.read(self.session_id, read.after, limit=read.limit)
+            if doubt and not records:
+                self._require_log(read.after)
+        except StoreDown:
+            self._doubt = doubt
+            raise
         with self._lock:
             self._tail.page(read, records)
             if self._tail.must_read:
                 self._wake.set()
             return self._tail.take(max_bytes=max_bytes, max_records=max_records)
+
+    def _require_log(self, after: int) -> None:
+        """Raises: NotFound when Redis forgot records that we have read: the numbers now mean others."""
+        backend = self._backend
+        with store_errors():
+            last: Any = backend.client.hget(backend.keys.session(self.session_id), "out_seq")
+        if last is None or int(last) < after:
+            raise NotFound("Redis lost the end of this chat; reload it")
 
     def close(self) -> None:
         """Listen no more."""

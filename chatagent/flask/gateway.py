@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from chatagent.errors import NotFound, Retryable
 from chatagent.flask.access import Access, require, require_start
@@ -14,6 +15,7 @@ from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.message import Send, new_chat_id
 from chatagent.flask.options import Options
 from chatagent.flask.token import Identity
+from chatagent.record import control_headers
 from chatagent.redis.directory import AgentCard
 from chatagent.redis.history import Snapshot
 from chatagent.redis.inbox import Pushed
@@ -79,16 +81,33 @@ class Gateway:
     def send(self, session: Session, send: Send, wake: threading.Event) -> AnswerFeed:
         """Put a message into a chat and follow its answer. Raises: Closed, Retryable, StoreDown.
 
-        The feed listens before the message is written, so the answer's first chunk cannot be missed.
+        The feed listens before the message is written, so the answer's first chunk cannot be missed. A message that
+        was sent before starts no second turn, but is answered with the same one; after a failed turn it is tried again.
         """
         feed = Feed(self.backend, session.id, wake)
         try:
             pushed = self.push(session, send)
+            while pushed.duplicate:
+                snapshot = self.backend.history.read(session.id)
+                last = self._last_turn(snapshot.session)
+                if last.get("in", -1) > pushed.seq:
+                    return _told(feed, pushed, stored_answer(snapshot.messages, send.message_id))
+                if last.get("in") != pushed.seq or last.get("outcome") != "failed":
+                    break
+                send = replace(send, part_id=f"{send.part_id}:{snapshot.session.turn}")
+                pushed = self.push(session, send)
             feed.place(pushed.out_cursor, caught_up=not pushed.duplicate)
         except BaseException:
             feed.close()
             raise
         return AnswerFeed(feed, Answer(pushed.seq, pushed.out_cursor))
+
+    def _last_turn(self, session: Session) -> dict[str, Any]:
+        """What the last turn-complete record says; empty before the first."""
+        records = self.backend.outbox.read(session.id, session.complete_seq - 1, limit=1)
+        if not records or records[0].control != "turn-complete":
+            return {}
+        return control_headers(records[0].raw)
 
     def push(self, session: Session, send: Send) -> Pushed:
         """Put a message into a chat and wake a worker. Raises: Closed, Retryable, StoreDown."""
@@ -130,10 +149,27 @@ class Gateway:
         return True
 
 
+def stored_answer(messages: Sequence[dict[str, Any]], message_id: str | None) -> list[bytes]:
+    """What was answered to a message, told again; of a message that was itself gone on with, just its ends."""
+    at = next((at for at, message in enumerate(messages) if message.get("id") == message_id), len(messages))
+    if at < len(messages) and messages[at]["role"] == "assistant":
+        told: list[dict[str, Any]] = [{"type": "start", "messageId": message_id}]
+    elif at + 1 < len(messages) and messages[at + 1]["role"] == "assistant":
+        told = message_to_chunks(messages[at + 1])
+    else:
+        return []
+    return [encode(chunk) for chunk in (*told, {"type": "finish"})]
+
+
+def _told(feed: Feed, pushed: Pushed, chunks: list[bytes]) -> AnswerFeed:
+    """An answer that has ended long ago."""
+    answer = Answer(pushed.seq, pushed.out_cursor)
+    answer.done = True
+    return AnswerFeed(feed, answer, chunks)
+
+
 def _before_turn(snapshot: Snapshot) -> list[bytes]:
     """What the message that the turn goes on with held before it: clients rebuild it from nothing on a resume."""
     record = next((record for record in snapshot.unread if record.kind != "stop"), None)
     response = apply(snapshot.messages, record).response if record is not None else None
-    if response is None:
-        return []
-    return [encode(chunk) for chunk in message_to_chunks(response) if chunk["type"] != "finish"]
+    return [encode(chunk) for chunk in message_to_chunks(response)] if response is not None else []

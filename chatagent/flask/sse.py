@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from chatagent.errors import StoreDown
+from chatagent.errors import ChatAgentError, StoreDown
 from chatagent.flask.access import require
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed
@@ -80,6 +80,9 @@ def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect | None, kee
                 chunks, timeout_s = feed.take(max_bytes=_SLICE_BYTES), keepalive_s
             except StoreDown:
                 chunks, timeout_s = [], _RETRY_S
+            except ChatAgentError as error:
+                yield _encode([encode({"type": "error", "errorText": str(error)})], dialect)
+                break
             if chunks:
                 yield _encode(chunks, dialect)
             elif not feed.done and not wake.wait(timeout_s) and timeout_s == keepalive_s:

@@ -7,7 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from chatagent.errors import BadRequest, StoreDown
+from chatagent.errors import BadRequest, ChatAgentError, StoreDown
+from chatagent.flask.frame import error_reply
 from chatagent.flask.stream import Stream
 from chatagent.flask.wire import SafeSocket, text_frame
 
@@ -130,6 +131,9 @@ class Writer:
         except StoreDown:
             self._store_down = True
             return []
+        except ChatAgentError as error:
+            self.remove(stream.request_id)
+            return [error_reply(stream.request_id, error)]
 
     def _to_the_end(self, stream: Stream) -> None:
         with self._lock:

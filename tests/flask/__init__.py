@@ -1,1 +1,1 @@
-"""Tests of `chatagent.flask`: real gunicorn processes, real sockets, a real Redis, and a worker that follows a script."""
+"""Tests of `chatagent.flask`: real gunicorn, sockets and Redis, and a worker that follows a script."""

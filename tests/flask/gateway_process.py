@@ -32,7 +32,8 @@ class GatewayProcess:
         self.url = f"http://127.0.0.1:{self.port}{prefix}"
         self.ws_url = f"ws://127.0.0.1:{self.port}{prefix}/api/chat/ws"
         self.tokens = Tokens(SECRET)
-        self._log = tempfile.NamedTemporaryFile("w+", suffix=".log")
+        handle, name = tempfile.mkstemp(suffix=".log")
+        self._log = Path(name)
         env = {
             **os.environ,
             "TEST_REDIS_URL": redis_url,
@@ -43,9 +44,9 @@ class GatewayProcess:
         command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "web" / "gunicorn.conf.py")]
         command += ["-b", f"127.0.0.1:{self.port}", "-w", "1", "-k", worker_class]
         command += ["--threads", "64"] if worker_class == "gthread" else []
-        self.process = subprocess.Popen(
-            [*command, "tests.flask.gateway_app:create_app()"], cwd=ROOT, env=env, stdout=self._log, stderr=self._log
-        )
+        command.append("tests.flask.gateway_app:create_app()")
+        self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=handle, stderr=handle)
+        os.close(handle)
 
     def wait_ready(self) -> GatewayProcess:
         """Return once it answers."""
@@ -83,7 +84,7 @@ class GatewayProcess:
 
     def log(self) -> str:
         """What the process wrote."""
-        return Path(self._log.name).read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def stop(self) -> None:
         """End it."""
@@ -94,7 +95,7 @@ class GatewayProcess:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(5)
-        self._log.close()
+        self._log.unlink(missing_ok=True)
 
 
 def free_port() -> int:
