@@ -6,6 +6,7 @@ import inspect
 import typing
 import warnings
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -39,7 +40,7 @@ def derive_input(function: Callable[..., Any], name: str, descriptions: Mapping[
     """
     try:
         signature = inspect.signature(function)
-        hints = typing.get_type_hints(function, include_extras=True)
+        hints = _parameter_hints(function)
     except (NameError, TypeError, ValueError) as error:
         raise ConfigError(
             f"tool {name}: its type hints cannot be read ({error}); use types that its module can see"
@@ -59,6 +60,14 @@ def derive_input(function: Callable[..., Any], name: str, descriptions: Mapping[
             return create_model(name, __base__=ToolInput, **fields)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
         raise ConfigError(f"tool {name}: its parameters are no JSON types: {error.message}") from error
+
+
+def _parameter_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the parameters. That of the result may be unknown at run time, so it is left alone."""
+    inner = inspect.unwrap(function)
+    annotations = {name: hint for name, hint in getattr(inner, "__annotations__", {}).items() if name != "return"}
+    holder = SimpleNamespace(__annotations__=annotations)
+    return typing.get_type_hints(holder, globalns=getattr(inner, "__globals__", {}), include_extras=True)
 
 
 def json_schema(model: type[BaseModel], name: str) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 import pytest
 
 from chatagent.llm import load_litellm
-from tests.provider import FakeProvider
+from tests.llm.model import Model
+from tests.provider import LITELLM_WARNINGS, FakeProvider
 
-T = TypeVar("T")
-Run = Callable[[Coroutine[Any, Any, T]], T]
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]):
+            item.add_marker(pytest.mark.filterwarnings(LITELLM_WARNINGS))
 
 
 @pytest.fixture(scope="package")
@@ -35,3 +38,9 @@ def provider(fake_provider: FakeProvider) -> FakeProvider:
     """A provider that knows of no earlier test."""
     fake_provider.reset()
     return fake_provider
+
+
+@pytest.fixture
+def model(runner: asyncio.Runner, provider: FakeProvider) -> Model:
+    """A model at that provider, to be asked."""
+    return Model(runner, provider)
