@@ -2,18 +2,21 @@
 
 from chatagent.ui.abort import cleanup_aborted_parts
 from chatagent.ui.chunk import FINISH_REASONS, finish_reason, validate_chunk
-from chatagent.ui.encode import encode, encode_value
+from chatagent.ui.dialect import Dialect
+from chatagent.ui.encode import decode, encode, encode_value
 from chatagent.ui.fold import Fold, fold_message
 from chatagent.ui.model_message import model_output, to_model_messages
 from chatagent.ui.partial_json import parse_partial_json
 from chatagent.ui.recovery import Recovered, recover
-from chatagent.ui.replay import message_to_chunks
+from chatagent.ui.replay import message_to_chunks, replay
 
 __all__ = [
     "FINISH_REASONS",
+    "Dialect",
     "Fold",
     "Recovered",
     "cleanup_aborted_parts",
+    "decode",
     "encode",
     "encode_value",
     "finish_reason",
@@ -22,6 +25,7 @@ __all__ = [
     "model_output",
     "parse_partial_json",
     "recover",
+    "replay",
     "to_model_messages",
     "validate_chunk",
 ]

@@ -47,6 +47,15 @@ def encode_value(value: Any) -> bytes:
     return _dump(value)
 
 
+def decode(raw: bytes | str) -> dict[str, Any]:
+    """What `encode` wrote, also where orjson alone refuses it (half a character in a delta). Raises: ValueError."""
+    try:
+        value: dict[str, Any] = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        value = json.loads(raw)
+    return value
+
+
 def _type_first(chunk: Chunk) -> Chunk:
     return {"type": chunk["type"], **chunk} if "type" in chunk else chunk
 

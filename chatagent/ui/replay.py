@@ -1,8 +1,8 @@
-"""A message as the chunks that make it: the inverse of the fold (AI SDK reference §4.8)."""
+"""Telling a message again: as the chunks that make it (AI SDK reference §4.8), or from a log with dead ends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from chatagent.ids import new_id
@@ -24,6 +24,53 @@ def message_to_chunks(message: UIMessage) -> list[Chunk]:
     if message.get("metadata") is not None:
         start["messageMetadata"] = message["metadata"]
     return [start, *_steps(message.get("parts", ()))]
+
+
+def replay(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """A log without `reset-step` and what it took back: the same message in clients of every generation."""
+    kept: list[Chunk] = []
+    step: list[Chunk] = []
+    for chunk in chunks:
+        if chunk["type"] == "reset-step":
+            kept += _survivors(step, {_about(each) for each in kept})
+            step = []
+        elif chunk["type"] == "start-step":
+            kept += [*step, chunk]
+            step = []
+        else:
+            step.append(chunk)
+    return kept + step
+
+
+def _survivors(step: Iterable[Chunk], known: Container[tuple[str, Any]]) -> Iterator[Chunk]:
+    """Of a step that was taken back, what changed the message outside of it."""
+    made: set[tuple[str, Any]] = set()
+    for chunk in step:
+        kind, about = chunk["type"], _about(chunk)
+        if kind in ("start", "message-metadata"):
+            yield chunk
+        elif kind.startswith("data-"):
+            if about in known and chunk.get("id") is not None and not chunk.get("transient"):
+                yield chunk
+        elif kind.startswith("tool-input-") or kind in ("text-start", "reasoning-start"):
+            made.add(about)
+        elif about in made:
+            if kind == "tool-approval-request":
+                made.add(("approval", chunk.get("approvalId")))
+        elif kind.startswith(("text-", "reasoning-", "tool-")) and kind != "reasoning-file":
+            yield chunk
+
+
+def _about(chunk: Chunk) -> tuple[str, Any]:
+    """What a chunk makes or changes."""
+    kind: str = chunk["type"]
+    if kind == "tool-approval-response":
+        return "approval", chunk.get("approvalId")
+    if kind.startswith("tool-"):
+        return "tool", chunk.get("toolCallId")
+    if kind.startswith(("text-", "reasoning-")):
+        return kind.partition("-")[0], chunk.get("id")
+    return kind, chunk.get("id")
 
 
 def _steps(parts: Any) -> Iterator[Chunk]:
