@@ -19,8 +19,8 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar("chatagent_log_context", de
 
 #: Attributes that every record has; what else stands on it came by `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "context"}
-#: Loggers that tell of every request at INFO.
-_CHATTY = ("httpx", "httpcore", "LiteLLM", "openai", "urllib3", "botocore", "asyncio")
+#: Loggers that tell of every request or task at INFO; at DEBUG they may.
+_CHATTY = ("httpx", "httpcore", "LiteLLM", "openai", "urllib3", "botocore", "celery.worker.strategy", "celery.app.trace")
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 _SECRETS = (
@@ -116,7 +116,7 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.captureWarnings(True)
     for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level]))
+        logging.getLogger(name).setLevel(logging.WARNING if settings.log_level == "INFO" else settings.log_level)
 
 
 def _coloured(settings: LogSettings, out: TextIO) -> bool:
