@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from chatagent.errors import ChatAgentError, StoreDown
+from chatagent.errors import BadRequest, ChatAgentError, StoreDown
 from chatagent.flask.access import require
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed
@@ -108,4 +108,8 @@ def _stream(feed: AnswerFeed, wake: threading.Event, dialect: Dialect | None, ke
 
 
 def _dialect() -> Dialect | None:
+    """Which generation of clients reads the stream (`?ai=`); without it, what all of them read."""
+    major = request.args.get("ai")
+    if major not in (None, "5", "6", "7"):
+        raise BadRequest("must be 5, 6 or 7", field="ai")
     return None

@@ -141,15 +141,15 @@ class Connection:
     def _send(self, frame: Frame) -> None:
         identity = self._identity(frame)
         self._check_free(frame)
-        send = read_send(frame.fields, extra=frame.body)
+        send, window = read_send(frame.fields, extra=frame.body), frame.number("window", least=1)
         session = self.gateway.open(identity, send.chat_id, send.agent)
         feed = self.gateway.send(session, send, self._writer.wake)
-        window = frame.number("window", least=1)
         self._writer.add(AnswerStream(frame.request_id, session.chat_id, feed, window=window))
 
     def _resume(self, frame: Frame) -> None:
         identity = self._identity(frame)
         self._check_free(frame)
+        window = frame.number("window", least=1)
         session = self.gateway.backend.sessions.find(frame.chat_id)
         feed = None
         if session is not None:
@@ -158,7 +158,6 @@ class Connection:
         if session is None or feed is None:
             self._writer.reply(reply("no-active", frame.request_id))
             return
-        window = frame.number("window", least=1)
         self._writer.add(AnswerStream(frame.request_id, session.chat_id, feed, resumed=True, window=window))
 
     def _watch(self, frame: Frame) -> None:
