@@ -20,7 +20,7 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar("chatagent_log_context", de
 #: Attributes that every record has; what else stands on it came by `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "context"}
 #: Loggers that tell of every request or task at INFO; at DEBUG they may.
-_CHATTY = ("httpx", "httpcore", "LiteLLM", "openai", "urllib3", "botocore", "celery.worker.strategy", "celery.app.trace")
+_CHATTY = ("httpx", "httpcore", "LiteLLM", "openai", "urllib3", "celery.worker.strategy", "celery.app.trace")
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 _SECRETS = (

@@ -153,23 +153,29 @@ class Stack:
             "CHATAGENT_PREFIX": self.prefix,
             "CHATAGENT_SECRET_KEY": SECRET,
             "CHATAGENT_DATA_DIR": str(self.folder / "data"),
+            "CHATAGENT_WARM_UP": "0",  # litellm is imported by the tests that call a model
             "PYTHONPATH": str(REPOSITORY),
             **self.env,
         }
 
     @contextmanager
     def worker(
-        self, file: Path | None = None, *, name: str = "", env: Mapping[str, str] | None = None, ready: bool = True
+        self,
+        file: Path | None = None,
+        *args: str,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        ready: bool = True,
     ) -> Iterator[Process]:
         """A Celery worker on the agents of `file`; without a file on `workers/app.py` of the repository.
 
-        With `ready` it has announced itself. It is ended with SIGTERM.
+        `args` go to `chatagent worker`. With `ready` it has announced itself. It is ended with SIGTERM.
         """
         name = name or self._name("worker")
-        argv = [sys.executable, "-m", "chatagent.cli", "worker", *([str(file)] if file else []), "--name", name]
+        argv = [sys.executable, "-m", "chatagent.cli", "worker", *([str(file)] if file else []), "--name", name, *args]
         with self._process(name, argv, env, cwd=self.folder if file else REPOSITORY) as process:
             if ready:
-                process.wait_for(lambda: self.announced(name), f"worker {name} announced itself")
+                process.wait_for(lambda: self.announced(f"{name}@"), f"worker {name} announced itself")
             yield process
 
     @contextmanager
@@ -185,11 +191,11 @@ class Stack:
             process.wait_for(gateway.answers, "the gateway answers")
             yield gateway
 
-    def announced(self, name: str = "") -> bool:
-        """Whether a worker (of this name) has announced itself and not left."""
+    def announced(self, start: str = "") -> bool:
+        """Whether a worker whose name starts so has announced itself and not left."""
         with self.redis.client() as client:
             found = cast("list[bytes]", client.zrange(self.keys.workers, 0, -1))
-        return any(worker.startswith(f"{name}@".encode() if name else b"") for worker in found)
+        return any(worker.startswith(start.encode()) for worker in found)
 
     @contextmanager
     def _process(self, name: str, argv: list[str], env: Mapping[str, str] | None, *, cwd: Path) -> Iterator[Process]:

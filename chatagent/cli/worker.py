@@ -13,6 +13,7 @@ import typer
 from chatagent.cli.console import Console
 from chatagent.cli.settings import read_settings
 from chatagent.cli.supervisor import Child, Program, Supervisor
+from chatagent.errors import ConfigError
 from chatagent.settings import Settings
 
 #: A folder with this file is a deployment: its own Celery app is run.
@@ -39,6 +40,8 @@ def worker(
 ) -> None:
     """Run turns: a stock Celery worker."""
     settings = read_settings(supervised=supervised, concurrency=concurrency)
+    if file is not None and not file.exists():
+        raise ConfigError(f"{file}: no such file or folder")
     if processes > 1:
         raise typer.Exit(asyncio.run(_run_many(settings, file, processes, name or "worker")))
     options = celery_options(settings, name or f"worker-{os.getpid()}")

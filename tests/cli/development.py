@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.stack import REPOSITORY, Process, free_port, wait_until
+from tests.stack import REPOSITORY, Process, free_port
 
 #: An agent that needs no model, so that no test waits for litellm.
 AGENT = """
@@ -23,6 +23,8 @@ async def parrot(turn):
     yield "You said: "
     yield turn.ui_messages[-1]["parts"][0]["text"]
 """
+#: Seconds for everything to be ended, on a busy machine.
+_END_S = 60.0
 _READY = re.compile(r"^chatagent ready  (http://127\.0\.0\.1:\d+)/$", re.MULTILINE)
 
 
@@ -58,9 +60,14 @@ class Development:
         """Send the signal and give the exit code."""
         self.note_children()
         self.process.send(how)
-        wait_until(lambda: self.process.exit_code is not None, f"an end after {how.name}; so far:\n{self.log()}")
-        code = self.process.exit_code
-        assert code is not None
+        return self.wait_end()
+
+    def wait_end(self) -> int:
+        """The exit code, once it ended by itself; fails with its output."""
+        deadline = time.monotonic() + _END_S
+        while (code := self.process.exit_code) is None:
+            assert time.monotonic() < deadline, f"did not end within {_END_S:g} s\n{self.log()}"
+            time.sleep(0.02)
         return code
 
     def note_children(self) -> None:

@@ -91,8 +91,7 @@ def test_a_taken_port_is_refused_with_a_way_out(dev: Callable[..., Development])
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         one = dev("agents.py", port=holder.getsockname()[1])
-        wait_until(lambda: one.process.exit_code is not None, "a refusal")
-    assert one.process.exit_code == 2
+        assert one.wait_end() == 2
     assert f"error: port {one.port} is in use" in one.log()
     assert "chatagent dev --port" in one.log()
 
@@ -172,16 +171,14 @@ def test_chats_are_there_again_the_next_day(dev: Callable[..., Development], fol
 def test_a_broken_file_ends_it_with_the_line_of_the_mistake(dev: Callable[..., Development], folder: Path) -> None:
     (folder / "agents.py").write_text("x = 1\nboom\n")
     one = dev("agents.py")
-    wait_until(lambda: one.process.exit_code is not None, "an end", timeout_s=60)
-    assert one.process.exit_code == 1
+    assert one.wait_end() == 1
     assert "agents.py:2: NameError: name 'boom' is not defined" in one.log()
     assert one.orphans() == []
 
 
 def test_a_redis_that_does_not_answer_is_named(dev: Callable[..., Development]) -> None:
     one = dev("agents.py", "--redis", "redis://:secret@127.0.0.1:1/0")
-    wait_until(lambda: one.process.exit_code is not None, "an end", timeout_s=60)
-    assert one.process.exit_code == 2
+    assert one.wait_end() == 2
     assert "error: no Redis answers at redis://:********@127.0.0.1:1/0" in one.log()
 
 
