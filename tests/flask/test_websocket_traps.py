@@ -256,6 +256,14 @@ def test_a_restart_reaches_a_socket_in_the_middle_of_an_answer(new_gateway: NewG
         assert gateway.process.wait(8) == 0
 
 
+def test_a_peer_that_does_not_answer_the_close_holds_up_no_restart(new_gateway: NewGateway) -> None:
+    gateway = new_gateway()
+    with raw_socket(gateway) as sock:
+        gateway.signal(signal.SIGTERM)
+        assert frame_of(sock) == (8, struct.pack("!H", 1012) + b"service restart")
+        assert gateway.process.wait(7) == 0  # sooner than the grace that streams get
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 def test_a_page_of_another_origin_is_refused_before_the_handshake(gateway: GatewayProcess, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused, socket(gateway, origin=origin):
