@@ -98,5 +98,5 @@ ui: $(if $(UI_SOURCES),$(PAGE))
 
 $(PAGE): $(UI_SOURCES)
 	@$(MAKE) --no-print-directory $(VENV)/.node && echo "building the page" && cd web/ui && export PATH="$(CURDIR)/$(BIN):$$PATH" && \
-		npm ci --no-audit --no-fund --loglevel=error && npm run --silent build && touch $(CURDIR)/$(PAGE) || \
+		npm ci --no-audit --no-fund --no-update-notifier --loglevel=error && npm run --silent build && touch $(CURDIR)/$(PAGE) || \
 		echo "warning: the page was not built; the API works, run make again for the page"

@@ -32,6 +32,8 @@ from chatagent.settings import Settings, masked
 #: Seconds until everything must be up, and after which we say what is missing.
 _READY_S = 180.0
 _PATIENCE_S = 20.0
+#: Seconds that running turns get after Ctrl-C; what is not done then goes on at the next start.
+_GRACE_S = 3.0
 #: Seconds between looks at the gateway while it starts, and at Redis.
 _LOOK_S = 0.15
 _WATCH_S = 1.0
@@ -99,7 +101,11 @@ class _Development:
     def _environment(self, redis_url: str) -> dict[str, str]:
         """What the children run with; what the user set in the environment goes on as it is."""
         secret = self._settings.secret_key
+        grace_s = self._settings.grace_s
+        if "grace_s" not in self._settings.model_fields_set:
+            grace_s = _GRACE_S
         return {
+            "CHATAGENT_GRACE_S": str(grace_s),
             "CHATAGENT_REDIS_URL": redis_url,
             "CHATAGENT_SECRET_KEY": secret.get_secret_value() if secret else keep_secret(self._data / "secret_key"),
             "CHATAGENT_DATA_DIR": str(self._data),

@@ -9,7 +9,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,17 @@ from tests.cli.development import AGENT, Development
 from tests.stack import REPOSITORY, wait_until
 
 pytestmark = pytest.mark.e2e
+
+SLEEPER = """
+import asyncio
+from chatagent import chat
+
+@chat.agent("sleeper")
+async def sleeper(turn):
+    print("the sleeper sleeps", flush=True)
+    await asyncio.sleep(600)
+    yield "good morning"
+"""
 
 
 @pytest.fixture
@@ -114,9 +127,10 @@ def test_a_second_one_in_the_folder_shares_redis_and_outlives_the_first(
 
 def test_without_redis_on_path_it_brings_its_own(dev: Callable[..., Development], folder: Path) -> None:
     (folder / "bin").mkdir()
-    one = dev("agents.py", env={"PATH": str(folder / "bin")})
+    one = dev("agents.py", "--data", "elsewhere", env={"PATH": str(folder / "bin")})
     one.wait_ready()
     assert "valkey-server 9" in one.log()
+    assert (folder / "elsewhere" / "redis" / "redis.sock").exists()
     assert one.ask("hi") == "You said: hi"
     assert one.end() == 0
     assert one.orphans() == []
@@ -188,6 +202,26 @@ def test_a_redis_of_ones_own_is_used_and_left_running(dev: Callable[..., Develop
     assert f"using {redis_url}" in one.log()
     assert one.ask("hi") == "You said: hi"
     assert one.end() == 0
+
+
+def test_a_second_ctrl_c_does_not_wait_for_running_turns(dev: Callable[..., Development], folder: Path) -> None:
+    (folder / "agents.py").write_text(SLEEPER)
+    one = dev("agents.py", env={"CHATAGENT_GRACE_S": "300"})
+    one.wait_ready()
+
+    def ask() -> None:
+        with suppress(httpx.HTTPError):  # the gateway ends before the answer does
+            one.ask("sleep")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    one.wait_log("the sleeper sleeps")
+    one.note_children()
+    one.process.send(signal.SIGINT)
+    one.wait_log("stopping")
+    assert one.end(signal.SIGINT) == 0
+    assert one.orphans() == []
+    asking.join(30)
 
 
 def test_it_ends_when_nobody_reads_its_output(folder: Path) -> None:
