@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between announcements of this worker.
 ANNOUNCE_S = 5.0
+#: Seconds after which a thread that waits for the interpreter gets it.
+_SWITCH_S = 0.0005
 #: Seconds beyond the grace period until a stop gives up.
 _STOP_MARGIN_S = 10.0
 
@@ -52,6 +55,9 @@ class Service:
 
     def start(self, hostname: str) -> None:
         """Open the loop, the store and the engine. `hostname` is Celery's name of this worker."""
+        # Celery's thread and the pool's share the GIL with a loop that may be busy all the time. At the default of
+        # 5 ms a switch, the few switches that a task needs to start would add up to 40 ms.
+        sys.setswitchinterval(_SWITCH_S)
         self._loop = LoopThread()
         self._loop.start()
         self._loop.submit(self._open(hostname)).result()

@@ -14,7 +14,7 @@ from chatagent.errors import LeaseLost, StoreDown
 from chatagent.log import bind
 from chatagent.runtime.port import Claim, Commit, Committed, Dispatch, Held, Settled, Store
 from chatagent.runtime.run import Run, Runs
-from chatagent.runtime.turn import AnsweredTurn, TurnOptions
+from chatagent.runtime.turn import AnsweredTurn, TurnOptions, give_up
 from chatagent.runtime.writer import Flusher, TurnLog
 
 logger = logging.getLogger(__name__)
@@ -139,6 +139,11 @@ class Engine:
             await self._store.hand_back(claim)
             return "unknown agent"
         run = self._runs.enter(claim)
+        if claim.attempt > self._options.turn.max_attempts + 1:
+            # Even ending the turn as failed went wrong: something in it breaks our own code.
+            await self._commit(give_up(claim, run))
+            logger.error("turn given up")
+            return "failed"
         log = TurnLog(self._flusher, claim, max_chunk_bytes=self._options.turn.max_chunk_bytes)
         turn = AnsweredTurn(claim, agent, run, log, self._options.turn)
         task = asyncio.current_task()

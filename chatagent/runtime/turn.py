@@ -21,7 +21,7 @@ from chatagent.ids import new_id
 from chatagent.llm import ModelContext, StreamOptions, Tool, current_context, to_tools
 from chatagent.llm.context import MASKED_ERROR
 from chatagent.record import control_kind
-from chatagent.runtime.conversation import Applied, apply, changes, text_of, waiting_calls
+from chatagent.runtime.conversation import Applied, Changes, apply, changes, text_of, waiting_calls
 from chatagent.runtime.port import Claim, Commit, Outcome
 from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
@@ -351,6 +351,20 @@ class AnsweredTurn:
         """The answer as it is now; the live one changes with every chunk."""
         message: dict[str, Any] = orjson.loads(encode(self.response.message))
         return message
+
+
+def give_up(claim: Claim, run: Run) -> Commit:
+    """The end of a turn that cannot be ended any other way: its message is kept, its answer is an error."""
+    message = claim.record.payload.get("message")
+    kept = [message] if isinstance(message, dict) and message.get("role") == "user" else []
+    return Commit(
+        claim=claim,
+        changes=Changes(keep=-1, replaced=[], appended=kept),
+        records=[encode({"type": "error", "errorText": MASKED_ERROR})],
+        headers={"in": claim.record.seq, "turn": claim.turn, "outcome": "failed"},
+        fields={},
+        warm_s=0,
+    )
 
 
 async def _call(function: Any, argument: Any) -> Any:

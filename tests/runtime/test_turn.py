@@ -271,6 +271,20 @@ def test_a_poisonous_message_is_given_up_after_its_attempts(redis_url: str) -> N
     live(redis_url, test)
 
 
+def test_a_message_that_breaks_our_own_code_cannot_loop_for_ever(redis_url: str) -> None:
+    async def test(world: World) -> None:
+        session = world.chat(echo)
+        world.side.inbox.push(session.id, "message", {"trigger": "submit-message", "message": {"role": "user"}})
+        world.say(session, "next", "u2")
+        world.side.client.hset(f"test:{{{session.id}}}:session", mapping={"turn_seq": 0, "attempts": 4})
+        async with world.engine(echo) as engine:
+            assert await engine.run_turn("echo", session.id) == "failed"
+            assert await engine.run_turn("echo", session.id) == "completed"
+        assert text_of(world.history(session)[1:]) == ["next", "you said next"]
+
+    live(redis_url, test)
+
+
 def test_pipe_and_response_work_from_any_depth(redis_url: str) -> None:
     async def deep() -> None:
         chat.response.write({"type": "data-status", "id": "s", "data": "begin"})
