@@ -43,8 +43,12 @@ from typing import Any
 
 ScriptStep = Mapping[str, Any]
 
-#: For `pytest.mark.filterwarnings` where litellm runs in the test's process: it uses what pydantic has deprecated.
-LITELLM_WARNINGS = "ignore::pydantic.warnings.PydanticDeprecationWarning"
+#: For `pytest.mark.filterwarnings(*…)` where litellm runs in the test's process: it uses what pydantic has deprecated,
+#: and when it is cancelled while a thread prepares the call, it drops the coroutine that the thread made.
+LITELLM_WARNINGS = (
+    "ignore::pydantic.warnings.PydanticDeprecationWarning",
+    "ignore:coroutine '.*' was never awaited:RuntimeWarning",
+)
 
 _USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 _DONE: list[ScriptStep] = [{"finish": "stop"}, {"usage": _USAGE}]
@@ -69,6 +73,8 @@ class FakeProvider:
     def __init__(self, port: int = 0) -> None:
         self.port = port
         self.requests: list[Request] = []
+        #: Some request arrived.
+        self.arrived = threading.Event()
         #: Some client closed its connection before its answer had ended.
         self.closed_early = threading.Event()
         self._scripts: deque[Sequence[ScriptStep]] = deque()
@@ -89,6 +95,7 @@ class FakeProvider:
         """Forget what was scripted and what arrived."""
         self._scripts.clear()
         self.requests = []
+        self.arrived = threading.Event()
         self.closed_early = threading.Event()
 
     def start(self) -> FakeProvider:
@@ -128,6 +135,7 @@ class FakeProvider:
         try:
             request = await _read_request(reader)
             self.requests.append(request)
+            self.arrived.set()
             steps = self._scripts.popleft() if self._scripts else answer_by_text(request.body)
             await self._answer(request, steps, reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):

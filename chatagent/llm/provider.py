@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import warnings
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -48,9 +50,14 @@ def load() -> ModuleType:
     """litellm, imported on the first call: seconds of CPU and 180 MB, so workers only, and never by an import."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # An import inside a function, against the rule: see the first line, and the environment must be set before.
-    import litellm  # noqa: PLC0415
+    with warnings.catch_warnings():
+        # pydantic warns about the types of litellm when it first builds them, which is nothing that we could mend.
+        warnings.simplefilter("ignore")
+        # An import inside a function, against the rule: see the first line, and the environment must be set before.
+        import litellm  # noqa: PLC0415
 
+        litellm.ModelResponseStream(choices=[{"index": 0, "delta": {"content": ""}}])
+        litellm.ModelResponse()
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     demo.register(litellm)
@@ -106,7 +113,8 @@ class ModelStream:
 
 async def open_stream(request: ModelRequest) -> ModelStream:
     """Start a model call. Raises: ModelError when the provider refuses it or cannot be reached."""
-    litellm = load()
+    # In a thread, so that the other turns of the process go on meanwhile; a worker loads it before its first turn.
+    litellm = await asyncio.to_thread(load) if not load.cache_info().currsize else load()
     options: dict[str, Any] = {"stream_options": {"include_usage": True}, **request.params}
     if request.tools:
         options["tools"] = list(request.tools)

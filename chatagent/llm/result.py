@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -51,12 +51,13 @@ class Run:
         self._signal = signal
         self._task: asyncio.Task[None] | None = None
         self._ended = False
+        self._stopped = False
         self._readers = 0
         self._waiting: list[asyncio.Future[None]] = []
 
     def emit(self, chunk: Chunk, **facts: Any) -> None:
-        """Add a chunk; nothing after the end."""
-        if self._ended:
+        """Add a chunk; nothing is added after the end, nor after a stop."""
+        if self._ended or (self._stopped and self.chunks):
             return
         if facts:
             self.facts[len(self.chunks)] = facts
@@ -97,18 +98,22 @@ class Run:
     async def _main(self, whole: bool) -> None:
         task = asyncio.current_task()
         assert task is not None
-        remove = self._signal.add_listener(lambda: _cancel(task)) if self._signal is not None else lambda: None
+        remove = self._signal.add_listener(lambda: self._stop(task)) if self._signal is not None else lambda: None
         try:
             await self._work(self, whole)
         except asyncio.CancelledError:
-            if self._signal is None or not self._signal.aborted:
+            if self._signal is None or not self._stopped:
                 raise
             self.answer.aborted = True
             reason = self._signal.reason
-            self.emit({"type": "abort", "reason": str(reason)} if reason is not None else {"type": "abort"})
+            self.chunks.append({"type": "abort", "reason": str(reason)} if reason is not None else {"type": "abort"})
         finally:
             remove()
             self._end()
+
+    def _stop(self, task: asyncio.Task[None]) -> None:
+        self._stopped = True
+        task.cancel()
 
     def _end(self) -> None:
         self._ended = True
@@ -124,10 +129,6 @@ class Run:
         more: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(more)
         await more
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
 
 
 class Later(Generic[T]):
@@ -155,7 +156,7 @@ class StreamTextResult:
 
     async def to_ui_message_stream(
         self, *, send_start: bool = True, send_finish: bool = True, **options: Any
-    ) -> AsyncIterator[Chunk]:
+    ) -> AsyncGenerator[Chunk, None]:
         """The answer as UI message chunks; `options` are those of `StreamOptions`, the turn's own by default."""
         run, view = self._run, replace(self._options, **options)
         async for index in run.follow(whole=True):

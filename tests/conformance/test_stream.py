@@ -33,7 +33,7 @@ from tests.provider import LITELLM_WARNINGS, FakeProvider
 Case = dict[str, Any]
 Chunk = dict[str, Any]
 
-pytestmark = pytest.mark.filterwarnings(LITELLM_WARNINGS)
+pytestmark = pytest.mark.filterwarnings(*LITELLM_WARNINGS)
 
 _DATA = Path(__file__).parent / "data"
 #: Cases whose chunks are meant to differ, and why.

@@ -14,13 +14,14 @@ from tests.provider import LITELLM_WARNINGS, FakeProvider
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(__file__.rpartition("/")[0]):
-            item.add_marker(pytest.mark.filterwarnings(LITELLM_WARNINGS))
+        if item.nodeid.startswith("tests/llm/"):
+            item.add_marker(pytest.mark.filterwarnings(*LITELLM_WARNINGS))
 
 
 @pytest.fixture(scope="package")
 def runner() -> Iterator[asyncio.Runner]:
     """An event loop."""
+    load_litellm()
     with asyncio.Runner() as runner:
         yield runner
         runner.run(load_litellm().close_litellm_async_clients())
