@@ -5,6 +5,7 @@ from chatagent.llm.choice import ToolChoice
 from chatagent.llm.context import ModelContext, StreamOptions, current_context
 from chatagent.llm.error import InvalidToolInput, ModelError, NoSuchTool, ToolChoiceViolation
 from chatagent.llm.options import NextStep, StepSettings
+from chatagent.llm.provider import close_clients
 from chatagent.llm.provider import load as load_litellm
 from chatagent.llm.result import Answer, StreamTextResult
 from chatagent.llm.step import Step
@@ -33,6 +34,7 @@ __all__ = [
     "Usage",
     "abort_signal",
     "client_tool",
+    "close_clients",
     "current_call",
     "current_context",
     "has_tool_call",

@@ -64,6 +64,12 @@ def load() -> ModuleType:
     return litellm
 
 
+async def close_clients() -> None:
+    """Close the connections that litellm keeps open to providers; to be called before their loop ends."""
+    if load.cache_info().currsize:
+        await load().close_litellm_async_clients()
+
+
 class ModelStream:
     """An open model call: read its deltas, then `aclose()`, which closes the connection if the answer is not over."""
 

@@ -21,8 +21,8 @@ from chatagent.llm import (
     ModelContext,
     StreamOptions,
     Tool,
+    close_clients,
     current_context,
-    load_litellm,
     step_count_is,
     stream_text,
 )
@@ -171,7 +171,7 @@ GOLDEN = _read("stream.v7.ndjson") | _read("stream.more.v7.ndjson")
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as runner:
         yield runner
-        runner.run(load_litellm().close_litellm_async_clients())
+        runner.run(close_clients())
 
 
 @pytest.fixture(scope="module")

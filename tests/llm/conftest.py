@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chatagent.llm import load_litellm
+from chatagent.llm import close_clients, load_litellm
 from tests.llm.model import Model
 from tests.provider import LITELLM_WARNINGS, FakeProvider
 
@@ -24,7 +24,7 @@ def runner() -> Iterator[asyncio.Runner]:
     load_litellm()
     with asyncio.Runner() as runner:
         yield runner
-        runner.run(load_litellm().close_litellm_async_clients())
+        runner.run(close_clients())
 
 
 @pytest.fixture(scope="package")
