@@ -18,8 +18,10 @@ endif
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' $(or $(UV),uv) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate $(LOCK_ARGS)
 
+NPM_CI := npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types contracts lock clean bench chaos setup setup-dev ui
+.PHONY: help run test lint types contracts page format lock clean bench chaos setup setup-dev ui
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +41,14 @@ types: setup-dev ## Check types
 
 contracts: setup-dev ## Check that imports point down
 	@$(BIN)/lint-imports
+
+page: ui ## Check the page's types, style and tests
+	@cd web/ui && export PATH="$(CURDIR)/$(BIN):$$PATH" && \
+		{ test -d node_modules || $(NPM_CI); } && npm run --silent check
+
+format: setup-dev ## Mend style where that can be done by itself
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
 
 bench: setup-dev ## Measure the path of a message (ARGS="--chats 100")
 	@$(BIN)/python -m benchmarks.path $(ARGS)
@@ -98,5 +108,5 @@ ui: $(if $(UI_SOURCES),$(PAGE))
 
 $(PAGE): $(UI_SOURCES)
 	@$(MAKE) --no-print-directory $(VENV)/.node && echo "building the page" && cd web/ui && export PATH="$(CURDIR)/$(BIN):$$PATH" && \
-		npm ci --no-audit --no-fund --no-update-notifier --loglevel=error && npm run --silent build && touch $(CURDIR)/$(PAGE) || \
+		$(NPM_CI) && npm run --silent build && touch $(CURDIR)/$(PAGE) || \
 		echo "warning: the page was not built; the API works, run make again for the page"
