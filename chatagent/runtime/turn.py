@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
-from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from chatagent.agent import Agent, ChatStart, Turn, TurnComplete, TurnStart
-from chatagent.agent.source import chunks_of, is_stream_text
 from chatagent.agent.turn import enter_turn
 from chatagent.errors import BadRequest, LeaseLost
 from chatagent.ids import new_id
 from chatagent.llm import ModelContext, StreamOptions, Tool, current_context, to_tools
 from chatagent.llm.context import MASKED_ERROR
 from chatagent.record import control_kind
+from chatagent.runtime.call import call
 from chatagent.runtime.conversation import Applied, Changes, apply, changes, text_of, waiting_calls
+from chatagent.runtime.pipe import Pipe
 from chatagent.runtime.port import Claim, Commit, Outcome
 from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
@@ -33,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that code which does not heed its signal has after a stop, before it is cancelled.
 STOP_GRACE_S = 2.0
-#: A chatty generator lets others run after this many chunks.
-_CHUNKS_PER_SLICE = 32
 #: What a tool call that was cut off is answered.
 _STOPPED_CALL = "The tool call was stopped."
 _FAILED_CALL = "The tool call was not finished."
@@ -83,6 +79,7 @@ class AnsweredTurn:
             self._open_step = recovered.open_step
         message_id = initial["id"] if initial is not None else new_id("msg_")
         self.response = Response(message_id, initial, self._log.write, open_step=self._open_step)
+        self._pipe = Pipe(self.response, self._log, self.stop.signal)
 
     # -- the stream ---------------------------------------------------------------------------------------------
 
@@ -181,7 +178,7 @@ class AnsweredTurn:
                 **continuation,  # type: ignore[arg-type]
             ),
         )
-        await self._pipe(await _call(self.agent.run, turn))
+        await self._pipe(await call(self.agent.run, turn))
 
     def _make_turn(self) -> Turn[Any]:
         claim, record = self.claim, self.claim.record
@@ -237,37 +234,7 @@ class AnsweredTurn:
         if hooks:
             given = event()
             for hook in hooks:
-                await _call(hook, given)
-
-    async def _pipe(self, source: Any) -> dict[str, Any]:
-        """Stream `source` into the answer; a stop ends it, and what was written stays."""
-        if source is None:
-            return self.response.message
-        pump = asyncio.create_task(self._pump(source))
-        # A stream_text result closes its model call itself, and says how it ended.
-        remove: Callable[[], None] | None = None
-        if not is_stream_text(source):
-            remove = self.stop.signal.add_listener(lambda: _cancel(pump))
-        try:
-            await pump
-        except asyncio.CancelledError:
-            if not pump.cancelled() or not self.stop.signal.aborted:
-                pump.cancel()
-                raise
-        finally:
-            if remove is not None:
-                remove()
-        return self.response.message
-
-    async def _pump(self, source: Any) -> None:
-        written = 0
-        async with aclosing(chunks_of(source)) as chunks:
-            async for chunk in chunks:
-                self.response.write(chunk)
-                written += 1
-                if written % _CHUNKS_PER_SLICE == 0:
-                    await asyncio.sleep(0)
-                    await self._log.drain()
+                await call(hook, given)
 
     def _add_usage(self, usage: dict[str, Any]) -> None:
         for name, value in usage.items():
@@ -365,21 +332,6 @@ def give_up(claim: Claim, run: Run) -> Commit:
         fields={},
         warm_s=0,
     )
-
-
-async def _call(function: Any, argument: Any) -> Any:
-    """Call an author's function of any colour; a plain one runs in a thread with the turn's context."""
-    target = function if inspect.isroutine(function) else type(function).__call__
-    if inspect.iscoroutinefunction(target):
-        return await function(argument)
-    if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
-        return function(argument)
-    result = await asyncio.to_thread(function, argument)
-    return await result if inspect.isawaitable(result) else result
-
-
-def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
 
 
 def _cancel_later(task: asyncio.Task[Any]) -> None:

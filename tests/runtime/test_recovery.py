@@ -126,7 +126,7 @@ def test_a_worker_that_is_leaving_passes_tasks_on(redis_url: str) -> None:
     live(redis_url, test)
 
 
-@pytest.mark.filterwarnings(LITELLM_WARNINGS)
+@pytest.mark.filterwarnings(*LITELLM_WARNINGS)
 def test_finished_tools_are_not_run_again_whenever_the_worker_dies(
     redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner
 ) -> None:
@@ -187,7 +187,7 @@ def test_finished_tools_are_not_run_again_whenever_the_worker_dies(
     assert [message["content"] for message in told[2:]] == ["quick done", "slow done"]
 
 
-@pytest.mark.filterwarnings(LITELLM_WARNINGS)
+@pytest.mark.filterwarnings(*LITELLM_WARNINGS)
 def test_a_second_model_call_that_broke_is_redone_inside_its_step(
     redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner
 ) -> None:

@@ -1,0 +1,59 @@
+"""From what an agent streams to the answer of its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from chatagent.agent.source import chunks_of, is_stream_text
+from chatagent.runtime.response import Response
+from chatagent.runtime.writer import TurnLog
+from chatagent.signal import AbortSignal
+
+#: A chatty generator lets others run after this many chunks.
+_CHUNKS_PER_SLICE = 32
+
+
+class Pipe:
+    """Streams sources into one response; a stop ends the source, and what was written stays."""
+
+    def __init__(self, response: Response, log: TurnLog, stop: AbortSignal) -> None:
+        self._response = response
+        self._log = log
+        self._stop = stop
+
+    async def __call__(self, source: Any) -> dict[str, Any]:
+        """Stream `source` to its end; returns the message so far."""
+        if source is None:
+            return self._response.message
+        pump = asyncio.create_task(self._pump(source))
+        remove: Callable[[], None] | None = None
+        if not is_stream_text(source):
+            # A stream_text result closes its model call itself, and says how it ended.
+            remove = self._stop.add_listener(lambda: _cancel(pump))
+        try:
+            await pump
+        except asyncio.CancelledError:
+            if not pump.cancelled() or not self._stop.aborted:
+                pump.cancel()
+                raise
+        finally:
+            if remove is not None:
+                remove()
+        return self._response.message
+
+    async def _pump(self, source: Any) -> None:
+        written = 0
+        async with aclosing(chunks_of(source)) as chunks:
+            async for chunk in chunks:
+                self._response.write(chunk)
+                written += 1
+                if written % _CHUNKS_PER_SLICE == 0:
+                    await asyncio.sleep(0)
+                    await self._log.drain()
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
