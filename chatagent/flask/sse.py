@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Literal
 
 from flask import Blueprint, Response, request
 
@@ -17,9 +17,7 @@ from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json, read_send
-from chatagent.ui import encode
-
-Dialect = Any
+from chatagent.ui import Dialect, encode
 
 #: What the JavaScript server sends with such a stream.
 HEADERS = {
@@ -32,6 +30,7 @@ HEADERS = {
 _SLICE_BYTES = 64 * 1024
 #: Seconds until the log is tried again when Redis does not answer.
 _RETRY_S = 0.25
+_MAJORS: dict[str, Literal[5, 6, 7]] = {"5": 5, "6": 6, "7": 7}
 _TRIMMED = {"type": "error", "errorText": "The answer is no longer in the stream; reload the chat."}
 
 
@@ -70,7 +69,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         return json_response({"stopped": gateway.stop(session)})
 
 
-def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect | None, keepalive_s: float) -> Iterator[bytes]:
+def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_s: float) -> Iterator[bytes]:
     """The answer as server-sent events; a comment first, so that headers leave at once, and when all is quiet."""
     try:
         yield b": stream-open\n\n"
@@ -94,22 +93,20 @@ def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect | None, kee
         feed.close()
 
 
-def _encode(chunks: list[bytes], dialect: Dialect | None) -> bytes:
-    if dialect is not None:
-        chunks = [raw for chunk in chunks for raw in dialect.encode(chunk)]
-    return b"".join([b"data: %b\n\n" % chunk for chunk in chunks])
+def _encode(chunks: list[bytes], dialect: Dialect) -> bytes:
+    return b"".join([b"data: %b\n\n" % raw for chunk in chunks for raw in dialect.encode(chunk)])
 
 
-def _stream(feed: AnswerFeed, wake: threading.Event, dialect: Dialect | None, keepalive_s: float) -> Response:
+def _stream(feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_s: float) -> Response:
     response = Response(events(feed, wake, dialect, keepalive_s), headers=HEADERS)
     # An answer that nobody iterates (a HEAD request, a client that left) must let go of its channel too.
     response.call_on_close(feed.close)
     return response
 
 
-def _dialect() -> Dialect | None:
-    """Which generation of clients reads the stream (`?ai=`); without it, what all of them read."""
-    major = request.args.get("ai")
-    if major not in (None, "5", "6", "7"):
+def _dialect() -> Dialect:
+    """The generation of clients that reads the stream (`?ai=`); without it, what all of them understand."""
+    asked = request.args.get("ai")
+    if asked is not None and asked not in _MAJORS:
         raise BadRequest("must be 5, 6 or 7", field="ai")
-    return None
+    return Dialect(_MAJORS[asked] if asked is not None else None)

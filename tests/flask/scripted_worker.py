@@ -112,7 +112,14 @@ class ScriptedWorker:
         now = int(seconds) * 1000 + int(micros) // 1000
         self.client.zadd(self.keys.workers, {"scripted": now})
         for agent in agents:
-            card = {"id": agent, "description": "", "queue": "turns", "model": None, "examples": [], "seen_ms": now}
+            card: dict[str, Any] = {
+                "id": agent,
+                "description": "",
+                "queue": "turns",
+                "model": None,
+                "examples": [],
+                "seen_ms": now,
+            }
             self.client.hset(self.keys.agents, agent, orjson.dumps(card))
 
     def enqueue(self, session_id: str) -> None:

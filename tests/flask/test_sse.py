@@ -73,7 +73,12 @@ def test_the_agent_may_be_named_in_the_query(gateway: GatewayProcess, worker: Sc
 
 def test_further_fields_reach_the_agent(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
     seen: list[Turn] = []
-    worker.serve(lambda turn: (seen.append(turn), echo(turn))[1])
+
+    def answer(turn: Turn) -> None:
+        seen.append(turn)
+        echo(turn)
+
+    worker.serve(answer)
     with gateway.http(gateway.token()) as http:
         sent = body("c1", "hi", messageId="u1", metadata={"plan": "pro"}, temperature=0.5)
         chunks_of(http.post("/api/chat", json=sent))
@@ -157,8 +162,42 @@ def test_a_changed_message_with_the_same_id_is_a_new_turn(gateway: GatewayProces
     assert [message["role"] for message in history] == ["user", "assistant"]
 
 
+@pytest.mark.parametrize(
+    ("query", "title", "approval", "reset"),
+    [
+        ("", False, "data-tool-approval-request", False),
+        ("?ai=5", True, "data-tool-approval-request", False),
+        ("?ai=6", True, "tool-approval-request", False),
+        ("?ai=7", True, "tool-approval-request", True),
+    ],
+)
+def test_each_generation_of_clients_gets_what_it_understands(
+    gateway: GatewayProcess, worker: ScriptedWorker, query: str, title: bool, approval: str, reset: bool
+) -> None:
+    def answer(turn: Turn) -> None:
+        turn.append({"type": "start", "messageId": "a1"}, {"type": "start-step"})
+        turn.append({"type": "text-start", "id": "t1"}, {"type": "text-delta", "id": "t1", "delta": "dead"})
+        turn.append({"type": "reset-step"})
+        call = {"toolCallId": "call1", "toolName": "pay", "title": "Pay"}
+        turn.append({"type": "tool-input-available", **call, "input": {}})
+        turn.append({"type": "tool-approval-request", "toolCallId": "call1", "approvalId": "ap1"})
+        turn.commit({"type": "finish-step"}, {"type": "finish", "finishReason": "tool-calls"})
+
+    worker.serve(answer)
+    with gateway.http(gateway.token()) as http:
+        chunks = chunks_of(http.post(f"/api/chat{query}", json=body("c1", "hi")))
+    types = [chunk["type"] for chunk in chunks]
+    assert ("reset-step" in types) is reset
+    assert approval in types
+    assert any("title" in chunk for chunk in chunks) is title
+    assert types[-1] == "finish"
+
+
 def test_a_regenerate_may_be_repeated(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
-    worker.serve(lambda turn: turn.commit(*say("again", message_id=f"answer-{turn.record.seq}")) and None)
+    def answer(turn: Turn) -> None:
+        turn.commit(*say("again", message_id=f"answer-{turn.record.seq}"))
+
+    worker.serve(answer)
     with gateway.http(gateway.token()) as http:
         chunks_of(http.post("/api/chat", json=body("c1", "hi")))
         for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ class Ears:
     def lost(self) -> None:
         self.losses += 1
 
+    def heard(self) -> bool:
+        return bool(self.bells)
+
 
 @pytest.fixture
 def server(own_redis: RedisServer) -> RedisServer:
@@ -51,6 +55,10 @@ def client(server: RedisServer) -> Iterator[redis.Redis]:
     client.close()
 
 
+def all_lost(ears: list[Ears], times: int) -> bool:
+    return all(reader.losses == times for reader in ears)
+
+
 def subscribers(client: redis.Redis, *channels: str) -> list[int]:
     return [count for _, count in client.pubsub_numsub(*channels)]
 
@@ -60,7 +68,7 @@ def test_what_is_published_after_subscribe_returned_is_heard(subscriber: Subscri
         ears = Ears()
         leave = subscriber.subscribe(f"c{at}", ears)
         assert client.publish(f"c{at}", b"5 2\na\nb") == 1
-        until(lambda ears=ears: ears.bells)
+        until(ears.heard)
         assert ears.bells == [Bell(5, 2, [b"a", b"b"])]
         assert ears.losses == 0
         leave()
@@ -94,7 +102,7 @@ def test_leaving_and_coming_back_at_once_loses_nothing(subscriber: Subscriber, c
         subscriber.subscribe("c", ears)()
         leave = subscriber.subscribe("c", ears)
         assert client.publish("c", b"0 1\nx") == 1
-        until(lambda ears=ears: ears.bells)
+        until(ears.heard)
         leave()
 
 
@@ -104,7 +112,7 @@ def test_a_cut_connection_is_made_again_and_readers_are_told(subscriber: Subscri
         subscriber.subscribe(f"c{at}", reader)
     for round_ in range(1, 8):
         client.client_kill_filter(_type="pubsub")
-        until(lambda r=round_: all(reader.losses == r for reader in ears), "the readers to be told")
+        until(functools.partial(all_lost, ears, round_), "the readers to be told")
         assert subscribers(client, "c0", "c1") == [1, 1]
     client.publish("c1", b"0 1\nx")
     until(lambda: ears[1].bells)
@@ -136,7 +144,7 @@ def test_a_connection_that_falls_silent_is_given_up(server: RedisServer, client:
     subscriber = Subscriber(server.url, ping_s=0.1)
     ears = Ears()
     subscriber.subscribe("c", ears)
-    client.execute_command("CLIENT", "PAUSE", 600, "ALL")
+    client.client_pause(600)
     until(lambda: ears.losses >= 1, "the readers to be told")
     subscriber.close()
 

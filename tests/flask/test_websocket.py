@@ -92,10 +92,10 @@ def test_a_resume_at_any_moment_gives_the_whole_answer(gateway: GatewayProcess, 
 def test_a_resume_of_a_continuation_rebuilds_what_came_before_it(
     gateway: GatewayProcess, worker: ScriptedWorker
 ) -> None:
-    call = {"toolCallId": "call1", "toolName": "ask"}
+    call: dict[str, Any] = {"toolCallId": "call1", "toolName": "ask"}
     with socket(gateway) as ws:
         ws.send("r1", "c1", "hi")
-        asked = [
+        asked: list[dict[str, Any]] = [
             {"type": "start", "messageId": "a1"},
             {"type": "start-step"},
             {"type": "text-start", "id": "t1"},
