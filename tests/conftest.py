@@ -71,9 +71,9 @@ def node() -> Node:
     return find_node() or missing("node >= 20.19 with npm")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def chromium() -> Iterator[Browser]:
-    """A headless browser for the whole session."""
+    """A headless browser. For one test: while it is there its event loop runs in our thread, and no other can."""
     binary = find_chromium() or missing("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=binary, headless=True, args=list(ARGUMENTS))
