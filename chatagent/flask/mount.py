@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import Any
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, g, request
 from flask_sock import Sock
 
 from chatagent.errors import Forbidden, StoreDown
@@ -20,8 +19,6 @@ from chatagent.flask.options import Options
 from chatagent.flask.process import Mounted
 from chatagent.flask.session_api import SessionApi
 from chatagent.flask.websocket import Connection
-
-logger = logging.getLogger(__name__)
 
 #: Where the app keeps what was mounted (`app.extensions`).
 EXTENSION = "chatagent"
@@ -124,15 +121,10 @@ def _add_socket(app: Flask, blueprint: Blueprint, mounted: Mounted) -> None:
             # Compression costs 100 KB a socket, and flask-sock always takes it when it is offered.
             request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
             # A token that is no good is refused before the handshake.
-            mounted.gateway.access.known(request)
+            g.chatagent_identity = mounted.gateway.access.known(request)
 
     def chat_socket(ws: Any) -> None:
-        connection = Connection(mounted.gateway, ws, mounted.gateway.access.known(request))
-        mounted.connections.add(connection)
-        try:
-            connection.serve()
-        finally:
-            mounted.connections.discard(connection)
+        mounted.serve(Connection(mounted.gateway, ws, g.chatagent_identity))
 
     Sock().route("/api/chat/ws", bp=blueprint)(chat_socket)
 

@@ -20,7 +20,18 @@ class Mounted:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.connections: set[Connection] = set()
+        self._connections: set[Connection] = set()
+        self._ending = False
+
+    def serve(self, connection: Connection) -> None:
+        """Hold a WebSocket until it ends."""
+        self._connections.add(connection)
+        try:
+            if self._ending:  # it came to the old process before that stopped listening
+                connection.restart()
+            connection.serve()
+        finally:
+            self._connections.discard(connection)
 
     def prepare_worker(self, worker: Any) -> None:
         """For gunicorn's `post_worker_init`: make room for sockets; on SIGTERM or SIGHUP tell them to come back.
@@ -38,7 +49,8 @@ class Mounted:
 
     def restart_sockets(self) -> None:
         """Close every WebSocket with 1012, so that clients come back at once, to another process."""
-        for connection in list(self.connections):
+        self._ending = True
+        for connection in list(self._connections):
             connection.restart()
 
 

@@ -68,8 +68,11 @@ class Connection:
 
     def close(self, code: int, reason: str) -> None:
         """Close with a reason, and wake the handler, which simple-websocket does not."""
-        with suppress(ConnectionClosed, OSError):  # closed by the other side meanwhile
-            self._ws.close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
+        with suppress(ConnectionClosed):  # by the other side, meanwhile
+            try:
+                self._ws.close(code, reason.encode()[:_MAX_REASON].decode(errors="ignore"))
+            except OSError:
+                self._sock.abort()
         self._ws.event.set()
 
     def _receive(self) -> str | bytes | None:
