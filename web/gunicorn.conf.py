@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-bind = os.environ.get("CHATAGENT_BIND", "127.0.0.1:8000")
-# One process per core. They share nothing but Redis, so no sticky sessions are needed.
-workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+# Gunicorn itself reads where to listen from PORT (without it: 127.0.0.1:8000) and how many processes to run from
+# WEB_CONCURRENCY: one per core. They share nothing but Redis, so no sticky sessions are needed.
 worker_class = "gevent"
 # Sockets and requests that one process holds at once.
 worker_connections = 20_000
