@@ -52,14 +52,14 @@ class Clients:
         with self.changed:
             self._process.stdin.write(json.dumps({"n": number, "do": do, "chat": chat, **fields}) + "\n")
             self._process.stdin.flush()
-            self.wait(lambda: number in self._answers, f"an answer to {do}")
+            assert self.wait(lambda: number in self._answers), f"no answer to {do}"
             answer = self._answers.pop(number)
         assert "failed" not in answer, f"{do}: {answer['failed']}"
         return answer["ok"]
 
-    def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Wait, holding `changed`, until the condition is true; fails with `what` after the deadline."""
-        assert self.changed.wait_for(condition, WAIT_S), f"not within {WAIT_S:g} s: {what}"
+    def wait(self, condition: Callable[[], object]) -> bool:
+        """Wait, holding `changed`, until the condition is true; false when it was not before the deadline."""
+        return bool(self.changed.wait_for(condition, WAIT_S))
 
     def close(self) -> None:
         """End the process."""
@@ -90,7 +90,7 @@ class Chat:
     client: Client
     url: str
     chat_id: str
-    token: str
+    token: str = field(repr=False)
     status: str = "ready"
     #: Chunks that came over the wire, over all answers.
     chunks: list[dict[str, Any]] = field(default_factory=list)
@@ -195,4 +195,4 @@ class Chat:
 
     def _wait(self, condition: Callable[[], object], what: str) -> None:
         with self._clients.changed:
-            self._clients.wait(condition, f"{what}; {self!r}")
+            assert self._clients.wait(condition), f"not within {WAIT_S:g} s: {what}; {self!r}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import missing
 from tests.e2e.agents import PROVIDER_VARIABLE
-from tests.e2e.client import FOLDER, Clients
+from tests.e2e.client import CLIENTS, FOLDER, Client, Clients
 from tests.e2e.fleet import Fleet, open_fleet
 from tests.e2e.server import Server
 from tests.node import InstallError, Node
@@ -18,9 +18,19 @@ from tests.redis_server import discard, new_redis
 from tests.stack import Gateway, Stack
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what the processes of its fleet wrote."""
+    report = yield
+    fleet = getattr(item, "funcargs", {}).get("fleet")
+    if report.failed and isinstance(fleet, Fleet):
+        report.sections.append(("processes", fleet.logs()))
+    return report
+
+
 @pytest.fixture(scope="session")
-def clients(node: Node) -> Iterator[Clients]:
-    """The stock clients."""
+def clients(node: Node, gateways: list[Gateway]) -> Iterator[Clients]:
+    """The stock clients; they hang up before the gateways end, which would wait for their connections."""
     try:
         node.install(FOLDER)
     except InstallError as error:
@@ -39,7 +49,7 @@ def provider() -> Iterator[FakeProvider]:
 
 @pytest.fixture(scope="session")
 def fleet(
-    redis_binary: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    redis_binary: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
     """Two workers on a Redis of their own."""
     redis = new_redis(redis_binary)
@@ -50,8 +60,6 @@ def fleet(
             fleet.staff(2)
             yield fleet
     finally:
-        if request.session.testsfailed:
-            print(fleet.logs())
         discard(redis)
 
 
@@ -75,6 +83,13 @@ def other_server(gateways: list[Gateway]) -> Iterator[Server]:
     server = Server(gateways[1].url)
     yield server
     server.close()
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Client:
+    """Every stock client in turn."""
+    found: Client = request.param
+    return found
 
 
 @pytest.fixture

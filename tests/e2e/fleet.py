@@ -55,7 +55,7 @@ class Fleet:
     def logs(self) -> str:
         """What its processes wrote, the end of each."""
         files = sorted(self.stack.folder.glob("*.log"))
-        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-8000:]}" for file in files)
+        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
 
 
 @contextmanager

@@ -1,0 +1,31 @@
+"""A page that shows one chat: opened, reloaded, and compared with what the server stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.client import Chat, Client, Clients
+from tests.e2e.server import Server, canonical
+
+
+def open_page(clients: Clients, client: Client, server: Server, agent: str = "echo") -> Chat:
+    """A page with a new chat."""
+    started = server.start(agent)
+    return clients.open(client, server.url, started.chat_id, token=started.token)
+
+
+def reload_page(clients: Clients, chat: Chat, server: Server) -> Chat:
+    """Close the page and open it again, perhaps through another gateway: it reads the history and resumes."""
+    chat.close()
+    again = clients.open(
+        chat.client, server.url, chat.chat_id, token=chat.token, messages=server.messages(chat.chat_id)
+    )
+    again.resume()
+    return again
+
+
+def assert_same(chat: Chat, server: Server) -> list[dict[str, Any]]:
+    """The page holds what is stored; gives it."""
+    stored = server.messages(chat.chat_id)
+    assert canonical(chat.messages()) == canonical(stored)
+    return stored
