@@ -24,13 +24,15 @@ Hook = Callable[[E], Awaitable[None] | None]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
     """What an agent may set for itself; `None` leaves it to the deployment."""
 
     #: Model of what clients send along (`clientData`, `metadata`); validated every turn.
     client_data: Any = None
     tools: Sequence[Any] = ()
+    #: Model in litellm's names, for `turn.model`.
+    model: str | None = None
     #: Celery queue of its turns.
     queue: str | None = None
     #: Attempts at one message before it is answered with an error.
@@ -103,6 +105,7 @@ def agent(
     *,
     client_data: type[M],
     tools: Sequence[Any] = ...,
+    model: str | None = ...,
     queue: str | None = ...,
     max_attempts: int | None = ...,
     idle_timeout_s: float | None = ...,
@@ -117,6 +120,7 @@ def agent(
     *,
     client_data: None = ...,
     tools: Sequence[Any] = ...,
+    model: str | None = ...,
     queue: str | None = ...,
     max_attempts: int | None = ...,
     idle_timeout_s: float | None = ...,
@@ -130,6 +134,7 @@ def agent(
     *,
     client_data: Any = None,
     tools: Sequence[Any] = (),
+    model: str | None = None,
     queue: str | None = None,
     max_attempts: int | None = None,
     idle_timeout_s: float | None = None,
@@ -143,7 +148,15 @@ def agent(
     The function may be a coroutine function, a plain function (it runs in a thread), or a generator of either kind.
     """
     options = AgentOptions(
-        client_data, tuple(tools), queue, max_attempts, idle_timeout_s, on_error, description, tuple(examples)
+        client_data=client_data,
+        tools=tuple(tools),
+        model=model,
+        queue=queue,
+        max_attempts=max_attempts,
+        idle_timeout_s=idle_timeout_s,
+        on_error=on_error,
+        description=description,
+        examples=tuple(examples),
     )
     given: dict[str, list[Hook[Any]]] = {name: [hook] for name, hook in hooks.items()}  # type: ignore[list-item]
     return lambda run: Agent(id, run, options, given)

@@ -30,6 +30,8 @@ class Turn(Generic[C]):
     trigger: str
     client_data: C
     ui_messages: list[UIMessage]
+    #: The agent's model, else the deployment's (`CHATAGENT_MODEL`).
+    model: str
     signal: AbortSignal
     stop_signal: AbortSignal
     cancel_signal: AbortSignal

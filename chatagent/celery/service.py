@@ -18,7 +18,7 @@ from chatagent.agent import Agent
 from chatagent.celery.enqueue import Enqueue
 from chatagent.celery.loop import LoopThread
 from chatagent.errors import StoreDown
-from chatagent.llm import load_litellm
+from chatagent.llm import close_clients, load_litellm
 from chatagent.runtime.engine import Engine, EngineOptions
 from chatagent.runtime.port import Backend, WorkerStore
 
@@ -104,6 +104,7 @@ class Service:
         except StoreDown:
             logger.warning("worker not signed off, Redis is away")
         await self._store.close()
+        await close_clients()
 
     async def _announce(self, hostname: str) -> None:
         if self._options.warm_up:
@@ -122,6 +123,7 @@ class Service:
             "id": agent.id,
             "queue": agent.options.queue or self._options.engine.queue,
             "description": agent.description,
+            "model": agent.options.model or self._options.engine.turn.model,
             "examples": list(agent.options.examples),
         }
 

@@ -24,16 +24,14 @@ def roll_dice(dice: int = 1, sides: int = 6) -> list[int]:
     return [random.randint(1, max(2, sides)) for _ in range(min(max(1, dice), 10))]
 
 
-def demo_agents(model: str) -> list[chat.Agent[Any]]:
-    """The assistant, on a litellm model such as `demo/assistant` (keyless) or `openai/gpt-4o`."""
+@chat.agent(
+    "assistant",
+    tools=[current_time, roll_dice],
+    examples=["What is chatagent?", "What is the current time?", "Roll two dice for me."],
+)
+async def assistant(turn: chat.Turn[Any]) -> StreamTextResult:
+    """Answers questions, tells the time and rolls dice."""
+    return stream_text(turn.model, turn.messages, system=_SYSTEM, stop_when=step_count_is(5))
 
-    @chat.agent(
-        "assistant",
-        tools=[current_time, roll_dice],
-        examples=["What is chatagent?", "What is the current time?", "Roll two dice for me."],
-    )
-    async def assistant(turn: chat.Turn[Any]) -> StreamTextResult:
-        """Answers questions, tells the time and rolls dice."""
-        return stream_text(model, turn.messages, system=_SYSTEM, stop_when=step_count_is(5))
 
-    return [assistant]
+AGENTS = (assistant,)

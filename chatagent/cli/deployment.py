@@ -35,5 +35,5 @@ def _engine(settings: Settings) -> EngineOptions:
         sweep_s=settings.sweep_s,
         idle_timeout_s=settings.idle_timeout_s,
         grace_s=settings.grace_s,
-        turn=TurnOptions(settings.max_attempts, settings.max_chunk_kb * 1024),
+        turn=TurnOptions(settings.max_attempts, settings.max_chunk_kb * 1024, settings.model),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from chatagent.agent import Agent
 from chatagent.cli.agentfile import load_agents
-from chatagent.cli.demo_agents import demo_agents
+from chatagent.cli.demo_agents import AGENTS
 from chatagent.cli.deployment import celery_app
 from chatagent.cli.supervisor import EXIT_HOPELESS
 from chatagent.errors import ConfigError
@@ -26,16 +26,16 @@ def main(args: Sequence[str]) -> int:
     configure(settings)
     file, options = _split(args)
     try:
-        app = celery_app(settings, find_agents(settings, file))
+        app = celery_app(settings, find_agents(file))
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_HOPELESS
     return app.worker_main(["-q", *options]) or 0
 
 
-def find_agents(settings: Settings, file: Path | None) -> list[Agent[Any]]:
+def find_agents(file: Path | None) -> list[Agent[Any]]:
     """The agents of the file or folder, else the demo's. Raises: ConfigError."""
-    return demo_agents(settings.model) if file is None else load_agents(file)
+    return list(AGENTS) if file is None else load_agents(file)
 
 
 def _split(args: Sequence[str]) -> tuple[Path | None, Sequence[str]]:

@@ -43,6 +43,8 @@ class TurnOptions:
 
     max_attempts: int = 3
     max_chunk_bytes: int = 1024 * 1024
+    #: Model of agents that name none.
+    model: str = "demo/assistant"
 
 
 class AnsweredTurn:
@@ -193,6 +195,7 @@ class AnsweredTurn:
             trigger=record.trigger,
             client_data=None,
             ui_messages=list(messages),
+            model=self.agent.options.model or self._options.model,
             signal=AbortSignal.any(self.stop.signal, self.cancel.signal),
             stop_signal=self.stop.signal,
             cancel_signal=self.cancel.signal,

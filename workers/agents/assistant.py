@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from chatagent import chat, stream_text
 from chatagent.llm import StreamTextResult
-from chatagent.settings import Settings
-
-MODEL = Settings().model
 
 
 @chat.agent("assistant", examples=["What is chatagent?", "How do I mount it into my Flask app?"])
 async def assistant(turn: chat.Turn[None]) -> StreamTextResult:
     """Answers questions."""
-    return stream_text(MODEL, turn.messages, system="You are a helpful assistant. Answer briefly.")
+    return stream_text(turn.model, turn.messages, system="You are a helpful assistant. Answer briefly.")

@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 
 from chatagent import chat, step_count_is, stream_text, tool
 from chatagent.llm import StreamTextResult
-from chatagent.settings import Settings
-
-MODEL = Settings().model
 
 
 @tool
@@ -34,4 +31,4 @@ def current_time() -> str:
 )
 async def weather(turn: chat.Turn[None]) -> StreamTextResult:
     """Calls tools: the weather and the time."""
-    return stream_text(MODEL, turn.messages, stop_when=step_count_is(5))
+    return stream_text(turn.model, turn.messages, stop_when=step_count_is(5))
