@@ -1,125 +1,41 @@
-"""Chunks of the UI message stream: which there are, and what clients accept (AI SDK reference §2)."""
+"""Chunks of the UI message stream: which there are, and what clients accept (`uiMessageChunkSchema`, reference §2).
+
+Of ai 5.0.277, 6.0.326 and 7.0.173. A client that gets one chunk that it refuses ends its stream with an error, so what
+is written is checked first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from chatagent.errors import BadRequest
 
 Chunk = dict[str, Any]
 
-Check = Callable[[Any], bool]
-#: Required fields, optional fields, the first generation that knows the chunk.
-Rule = tuple[dict[str, Check], dict[str, Check], int]
-
 #: Finish reasons that every generation knows.
 FINISH_REASONS = ("stop", "length", "content-filter", "tool-calls", "error", "other")
 _REASONS = {5: (*FINISH_REASONS, "unknown"), 6: FINISH_REASONS, 7: (*FINISH_REASONS, "interrupted")}
+#: What OpenAI calls them.
+_PROVIDER_REASONS = {"tool_calls": "tool-calls", "function_call": "tool-calls", "content_filter": "content-filter"}
+
+#: Says what is wrong with a value, or None.
+Check = Callable[[Any, int], str | None]
 
 
-def _is(*kinds: type) -> Check:
-    return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
-
-
-def _anything(value: Any) -> bool:
-    return True
-
-
-def _metadata(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
-
-
-def _steering_parts(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(part, dict) and part.get("type") in ("text", "file") for part in value
-    )
-
-
-_TEXT, _FLAG, _OBJECT, _LIST = _is(str), _is(bool), _is(dict), _is(list)
-_META: dict[str, Check] = {"providerMetadata": _metadata}
-_CALL: dict[str, Check] = {"providerExecuted": _FLAG, "dynamic": _FLAG, "toolMetadata": _OBJECT, **_META}
-
-_CHUNKS: dict[str, Rule] = {
-    "start": ({}, {"messageId": _TEXT, "messageMetadata": _anything}, 5),
-    "finish": ({}, {"messageMetadata": _anything}, 5),
-    "abort": ({}, {"reason": _TEXT}, 5),
-    "error": ({"errorText": _TEXT}, {}, 5),
-    "message-metadata": ({}, {"messageMetadata": _anything}, 5),
-    "start-step": ({}, {}, 5),
-    "finish-step": ({}, {}, 5),
-    "reset-step": ({}, {}, 7),
-    "text-start": ({"id": _TEXT}, _META, 5),
-    "text-delta": ({"id": _TEXT, "delta": _TEXT}, _META, 5),
-    "text-end": ({"id": _TEXT}, {**_META, "citations": _LIST}, 5),
-    "reasoning-start": ({"id": _TEXT}, _META, 5),
-    "reasoning-delta": ({"id": _TEXT, "delta": _TEXT}, _META, 5),
-    "reasoning-end": ({"id": _TEXT}, _META, 5),
-    "reasoning-file": ({"url": _TEXT, "mediaType": _TEXT}, _META, 7),
-    "file": ({"url": _TEXT, "mediaType": _TEXT}, _META, 5),
-    "source-url": ({"sourceId": _TEXT, "url": _TEXT}, {"title": _TEXT, **_META}, 5),
-    "source-document": (
-        {"sourceId": _TEXT, "mediaType": _TEXT, "title": _TEXT},
-        {"filename": _TEXT, **_META},
-        5,
-    ),
-    "custom": ({"kind": _TEXT}, _META, 7),
-    "steering-message": ({"id": _TEXT, "parts": _steering_parts}, {}, 7),
-    "tool-input-start": (
-        {"toolCallId": _TEXT, "toolName": _TEXT},
-        {**_CALL, "title": _TEXT, "inputEncoding": lambda value: value in ("json", "text")},
-        5,
-    ),
-    "tool-input-delta": ({"toolCallId": _TEXT, "inputTextDelta": _TEXT}, {}, 5),
-    "tool-input-available": (
-        {"toolCallId": _TEXT, "toolName": _TEXT},
-        {**_CALL, "input": _anything, "title": _TEXT},
-        5,
-    ),
-    "tool-input-error": (
-        {"toolCallId": _TEXT, "toolName": _TEXT, "errorText": _TEXT},
-        {**_CALL, "input": _anything, "title": _TEXT},
-        5,
-    ),
-    "tool-output-available": ({"toolCallId": _TEXT}, {**_CALL, "output": _anything, "preliminary": _FLAG}, 5),
-    "tool-output-error": ({"toolCallId": _TEXT, "errorText": _TEXT}, _CALL, 5),
-    "tool-output-denied": ({"toolCallId": _TEXT}, {}, 6),
-    "tool-approval-request": (
-        {"approvalId": _TEXT, "toolCallId": _TEXT},
-        {
-            "approvalDescriptor": _anything,
-            "inputSchemaInput": _anything,
-            "signature": _TEXT,
-            "reason": _TEXT,
-            "isAutomatic": _FLAG,
-        },
-        6,
-    ),
-    "tool-approval-response": (
-        {"approvalId": _TEXT, "approved": _FLAG},
-        {"reason": _TEXT, "providerExecuted": _FLAG, **_META},
-        7,
-    ),
-}
-_DATA: Rule = ({}, {"id": _TEXT, "data": _anything, "transient": _FLAG}, 5)
+@dataclass(frozen=True, slots=True)
+class _Field:
+    check: Check
+    required: bool = False
+    #: First generation that looks at it; older ones let anything pass.
+    since: int = 5
 
 
 def finish_reason(reason: str | None) -> str:
     """A provider's finish reason in the stream's words (OpenAI says `tool_calls`, …)."""
-    known = {"tool_calls": "tool-calls", "function_call": "tool-calls", "content_filter": "content-filter"}
-    found = known.get(reason or "", reason or "other")
+    found = _PROVIDER_REASONS.get(reason or "", reason or "other")
     return found if found in FINISH_REASONS else "other"
-
-
-def _is_plain_delta(chunk: Any) -> bool:
-    """The chunk that comes a hundred times as often as any other."""
-    return (
-        type(chunk) is dict
-        and len(chunk) == 3
-        and chunk.get("type") == "text-delta"
-        and type(chunk.get("delta")) is str
-        and type(chunk.get("id")) is str
-    )
 
 
 def validate_chunk(chunk: Any, *, major: int = 7) -> None:
@@ -131,18 +47,202 @@ def validate_chunk(chunk: Any, *, major: int = 7) -> None:
         return
     if not isinstance(chunk, dict) or not isinstance(chunk.get("type"), str):
         raise BadRequest("a chunk is a dict with a `type`")
-    name: str = chunk["type"]
-    required, optional, since = _DATA if name.startswith("data-") else _CHUNKS.get(name, ({}, {}, 99))
-    if since > major:
-        known = f"clients of ai {major} do not know it" if since < 99 else "there is no such chunk"
-        raise BadRequest(known, field=name)
-    for field, check in required.items():
-        if not check(chunk.get(field)):
-            raise BadRequest(
-                f"is missing or not what clients accept: {chunk.get(field)!r:.80}", field=f"{name}.{field}"
-            )
-    for field, check in optional.items():
-        if field in chunk and not check(chunk[field]):
-            raise BadRequest(f"is not what clients accept: {chunk[field]!r:.80}", field=f"{name}.{field}")
-    if name == "finish" and "finishReason" in chunk and chunk["finishReason"] not in _REASONS[major]:
-        raise BadRequest(f"is none of {', '.join(_REASONS[major])}", field="finish.finishReason")
+    kind: str = chunk["type"]
+    fields = _DATA if kind.startswith("data-") else _CHUNKS.get(kind)
+    if fields is None:
+        raise BadRequest("there is no such chunk", field=kind)
+    if _SINCE.get(kind, 5) > major:
+        raise BadRequest(f"clients of ai {major} do not know it", field=kind)
+    for name, field in fields.items():
+        reason = _fault(chunk, name, field, major)
+        if reason:
+            raise BadRequest(reason, field=f"{kind}.{name}")
+
+
+def _is_plain_delta(chunk: Any) -> bool:
+    """The chunks that come a hundred times as often as any other."""
+    return (
+        type(chunk) is dict
+        and len(chunk) == 3
+        and chunk.get("type") in ("text-delta", "reasoning-delta")
+        and type(chunk.get("delta")) is str
+        and type(chunk.get("id")) is str
+    )
+
+
+def _fault(holder: Mapping[str, Any], name: str, field: _Field, major: int) -> str | None:
+    if field.since > major:
+        return None
+    if name not in holder:
+        return "is missing" if field.required else None
+    value = holder[name]
+    if value is None and not field.required and field.check is not _anything:
+        return "is null; leave it out"
+    return field.check(value, major)
+
+
+def _anything(value: Any, major: int) -> str | None:
+    return None
+
+
+def _text(value: Any, major: int) -> str | None:
+    return None if isinstance(value, str) else f"must be a string, not {type(value).__name__}"
+
+
+def _flag(value: Any, major: int) -> str | None:
+    return None if isinstance(value, bool) else f"must be true or false, not {type(value).__name__}"
+
+
+def _object(value: Any, major: int) -> str | None:
+    return None if _is_object(value) else f"must be an object with string keys, not {type(value).__name__}"
+
+
+def _place(value: Any, major: int) -> str | None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 and value == value // 1
+    return None if good else "must be a whole number from 0"
+
+
+def _provider_metadata(value: Any, major: int) -> str | None:
+    if _is_object(value) and all(_is_object(inner) for inner in value.values()):
+        return None
+    return "must be {provider: {key: value}}"
+
+
+def _provider_reference(value: Any, major: int) -> str | None:
+    if _is_object(value) and all(isinstance(inner, str) for inner in value.values()):
+        return None
+    return "must be {provider: id}"
+
+
+def _reason(value: Any, major: int) -> str | None:
+    known = _REASONS[major]
+    return None if value in known else f"{value!r:.80} is none of {', '.join(known)}"
+
+
+def _encoding(value: Any, major: int) -> str | None:
+    return None if value in ("json", "text") else "must be 'json' or 'text'"
+
+
+def _citations(value: Any, major: int) -> str | None:
+    return _each(value, major, lambda item: _CITATION)
+
+
+def _source(value: Any, major: int) -> str | None:
+    kind = value.get("sourceType") if isinstance(value, Mapping) else None
+    fields = _CITED.get(kind) if isinstance(kind, str) else None
+    if fields is None or value.get("type") != "source":
+        return "must be a source with sourceType 'url' or 'document'"
+    return _faults(value, fields, major)
+
+
+def _steering_parts(value: Any, major: int) -> str | None:
+    return _each(value, major, lambda part: _STEERING.get(str(part.get("type")), {"type": _Field(_unknown_part, True)}))
+
+
+def _unknown_part(value: Any, major: int) -> str | None:
+    return "must be 'text' or 'file'"
+
+
+def _each(value: Any, major: int, fields: Callable[[Mapping[str, Any]], dict[str, _Field]]) -> str | None:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
+        return "must be a list of objects"
+    return next((fault for item in value if (fault := _faults(item, fields(item), major))), None)
+
+
+def _faults(holder: Mapping[str, Any], fields: dict[str, _Field], major: int) -> str | None:
+    for name, field in fields.items():
+        fault = _fault(holder, name, field, major)
+        if fault:
+            return f"{name} {fault}"
+    return None
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+_STR = _Field(_text, required=True)
+_STR_OR_NOT = _Field(_text)
+_FLAG = _Field(_flag)
+_ANY = _Field(_anything)
+_META = _Field(_provider_metadata)
+_META_6 = _Field(_provider_metadata, since=6)
+_TOOL_META = _Field(_object, since=6)
+_TITLE_6 = _Field(_text, since=6)
+
+_ID = {"id": _STR, "providerMetadata": _META}
+_DELTA = {"id": _STR, "delta": _STR, "providerMetadata": _META}
+_FILE = {"url": _STR, "mediaType": _STR, "providerMetadata": _META}
+_SOURCE_DOCUMENT = {"mediaType": _STR, "title": _STR, "filename": _STR_OR_NOT, "providerMetadata": _META}
+_SOURCE_URL = {"url": _STR, "title": _STR_OR_NOT, "providerMetadata": _META}
+_CALL = {"toolCallId": _STR, "providerExecuted": _FLAG, "dynamic": _FLAG}
+_INPUT = _CALL | {"toolName": _STR, "title": _TITLE_6, "toolMetadata": _TOOL_META}
+_OUTPUT = _CALL | {"providerMetadata": _META_6, "toolMetadata": _TOOL_META}
+_CITED = {"url": {"id": _STR, **_SOURCE_URL}, "document": {"id": _STR, **_SOURCE_DOCUMENT}}
+_CITATION = {
+    "source": _Field(_source, required=True),
+    "startIndex": _Field(_place),
+    "endIndex": _Field(_place),
+    "citedText": _STR_OR_NOT,
+}
+_STEERING = {
+    "text": {"text": _STR, "providerMetadata": _META},
+    "file": _FILE | {"filename": _STR_OR_NOT, "providerReference": _Field(_provider_reference)},
+}
+_DATA = {"id": _STR_OR_NOT, "data": _ANY, "transient": _FLAG}
+
+#: First generation that knows the type, where that is not 5.
+_SINCE = {
+    "tool-approval-request": 6,
+    "tool-output-denied": 6,
+    "tool-approval-response": 7,
+    "custom": 7,
+    "reasoning-file": 7,
+    "steering-message": 7,
+    "reset-step": 7,
+}
+_CHUNKS: dict[str, dict[str, _Field]] = {
+    "start": {"messageId": _STR_OR_NOT, "messageMetadata": _ANY},
+    "finish": {"finishReason": _Field(_reason), "messageMetadata": _ANY},
+    "abort": {"reason": _Field(_text, since=6)},
+    "error": {"errorText": _STR},
+    "message-metadata": {"messageMetadata": _ANY},
+    "start-step": {},
+    "finish-step": {},
+    "reset-step": {},
+    "text-start": _ID,
+    "text-delta": _DELTA,
+    "text-end": _ID | {"citations": _Field(_citations, since=7)},
+    "reasoning-start": _ID,
+    "reasoning-delta": _DELTA,
+    "reasoning-end": _ID,
+    "file": _FILE,
+    "reasoning-file": _FILE,
+    "source-url": {"sourceId": _STR, **_SOURCE_URL},
+    "source-document": {"sourceId": _STR, **_SOURCE_DOCUMENT},
+    "custom": {"kind": _STR, "providerMetadata": _META},
+    "steering-message": {"id": _STR, "parts": _Field(_steering_parts, required=True)},
+    "tool-input-start": _INPUT | {"inputEncoding": _Field(_encoding, since=6), "providerMetadata": _META_6},
+    "tool-input-delta": {"toolCallId": _STR, "inputTextDelta": _STR},
+    "tool-input-available": _INPUT | {"providerMetadata": _META},
+    "tool-input-error": _INPUT | {"errorText": _STR, "providerMetadata": _META},
+    "tool-output-available": _OUTPUT | {"preliminary": _FLAG},
+    "tool-output-error": _OUTPUT | {"errorText": _STR},
+    "tool-output-denied": {"toolCallId": _STR},
+    "tool-approval-request": {
+        "approvalId": _STR,
+        "toolCallId": _STR,
+        "approvalDescriptor": _ANY,
+        "inputSchemaInput": _ANY,
+        "signature": _STR_OR_NOT,
+        "reason": _Field(_text, since=7),
+        "isAutomatic": _Field(_flag, since=7),
+    },
+    "tool-approval-response": {
+        "approvalId": _STR,
+        "approved": _Field(_flag, required=True),
+        "reason": _STR_OR_NOT,
+        "providerExecuted": _FLAG,
+        "providerMetadata": _META,
+    },
+}
