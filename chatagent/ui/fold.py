@@ -81,6 +81,11 @@ class Fold:
         self._calls.settle()
         return self._message
 
+    @property
+    def step_at(self) -> int:
+        """Place of the first part of the current step; a `reset-step` removes what is from there on."""
+        return self._steps.begin
+
     def add(self, chunk: Chunk) -> None:
         """Fold in one chunk. Raises: StreamError for one that refers to what is not there; nothing is changed then."""
         kind = chunk["type"]

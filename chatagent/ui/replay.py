@@ -6,7 +6,18 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from chatagent.ids import new_id
-from chatagent.ui.tool_part import is_tool, tool_name
+from chatagent.ui.tool_part import is_tool
+from chatagent.ui.tool_replay import tool_to_chunks
+
+#: Parts that come in one chunk, and its fields.
+_WHOLE = {
+    "file": ("mediaType", "url", "providerMetadata"),
+    "reasoning-file": ("mediaType", "url", "providerMetadata"),
+    "source-url": ("sourceId", "url", "title", "providerMetadata"),
+    "source-document": ("sourceId", "mediaType", "title", "filename", "providerMetadata"),
+    "custom": ("kind", "providerMetadata"),
+    "steering-message": ("id", "parts"),
+}
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
@@ -14,16 +25,32 @@ Part = dict[str, Any]
 
 
 def message_to_chunks(message: UIMessage) -> list[Chunk]:
-    """The stream that folds to `message`.
+    """The stream that folds to `message`, an assistant message.
 
-    Not representable, so left out: a file's `filename`.
+    No chunk can say: a file's `filename` and `providerReference`, a reasoning part without an id, parts of unknown
+    types, two calls of one step with the same id. Those come back without, or are left out.
     """
     start: Chunk = {"type": "start"}
     if message.get("id") is not None:
         start["messageId"] = message["id"]
     if message.get("metadata") is not None:
         start["messageMetadata"] = message["metadata"]
-    return [start, *_steps(message.get("parts", ()))]
+    return [start, *parts_to_chunks(message.get("parts") or ())]
+
+
+def parts_to_chunks(parts: Iterable[Part]) -> Iterator[Chunk]:
+    """The chunks that add these parts to a message."""
+    open_step = False
+    for part in parts:
+        if part["type"] == "step-start":
+            if open_step:
+                yield {"type": "finish-step"}
+            open_step = True
+            yield {"type": "start-step"}
+        else:
+            yield from _chunks(part)
+    if open_step:
+        yield {"type": "finish-step"}
 
 
 def replay(chunks: Iterable[Chunk]) -> list[Chunk]:
@@ -73,95 +100,26 @@ def _about(chunk: Chunk) -> tuple[str, Any]:
     return kind, chunk.get("id")
 
 
-def _steps(parts: Any) -> Iterator[Chunk]:
-    open_step = False
-    for part in parts:
-        if part["type"] == "step-start":
-            if open_step:
-                yield {"type": "finish-step"}
-            open_step = True
-            yield {"type": "start-step"}
-        else:
-            yield from _chunks(part)
-    if open_step:
-        yield {"type": "finish-step"}
-
-
 def _chunks(part: Part) -> Iterator[Chunk]:
-    kind = part["type"]
+    kind: str = part["type"]
     if kind in ("text", "reasoning"):
         yield from _text(part)
     elif is_tool(part):
-        yield from _tool(part)
-    elif kind == "file":
-        yield _fields(part, "type", "mediaType", "url", "providerMetadata")
-    else:
-        yield dict(part)
+        yield from tool_to_chunks(part)
+    elif kind.startswith("data-"):
+        yield {name: value for name, value in part.items() if name != "transient" or not value}
+    elif kind in _WHOLE:
+        yield _fields(part, "type", *_WHOLE[kind])
 
 
 def _text(part: Part) -> Iterator[Chunk]:
     kind = part["type"]
-    part_id = part.get("id") or new_id()
+    part_id = part["id"] if part.get("id") is not None else new_id()
     yield {"type": f"{kind}-start", "id": part_id, **_fields(part, "providerMetadata")}
     if part.get("text"):
         yield {"type": f"{kind}-delta", "id": part_id, "delta": part["text"]}
     if part.get("state") != "streaming":
         yield {"type": f"{kind}-end", "id": part_id, **_fields(part, "citations")}
-
-
-def _tool(part: Part) -> Iterator[Chunk]:
-    marks: Chunk = {"toolCallId": part["toolCallId"]}
-    dynamic = {"dynamic": True} if part["type"] == "dynamic-tool" else {}
-    name = {"toolName": tool_name(part)}
-    shown = {**_fields(part, "title", "toolMetadata", "providerExecuted"), **dynamic}
-    call_metadata = {"providerMetadata": part["callProviderMetadata"]} if "callProviderMetadata" in part else {}
-    state = part.get("state")
-    if state == "input-streaming":
-        yield {"type": "tool-input-start", **marks, **name, **shown, **call_metadata, **_fields(part, "inputEncoding")}
-        if part.get("rawInput"):
-            yield {"type": "tool-input-delta", **marks, "inputTextDelta": part["rawInput"]}
-        return
-    if "rawInput" in part:
-        yield {"type": "tool-input-start", **marks, **name, **shown, **call_metadata}
-        yield {"type": "tool-input-delta", **marks, "inputTextDelta": part["rawInput"]}
-    else:
-        yield {
-            "type": "tool-input-available",
-            **marks,
-            **name,
-            **_fields(part, "input"),
-            **shown,
-            **call_metadata,
-        }
-    yield from _approval(part, marks)
-    yield from _output(part, marks, dynamic)
-
-
-def _approval(part: Part, marks: Chunk) -> Iterator[Chunk]:
-    approval = part.get("approval")
-    if not approval:
-        return
-    asked = {"approvalId": approval["id"]}
-    given = [("descriptor", "approvalDescriptor"), ("requestReason", "reason")]
-    asked |= {name: approval[field] for field, name in given if field in approval}
-    asked |= _fields(approval, "signature", "inputSchemaInput", "isAutomatic")
-    yield {"type": "tool-approval-request", **marks, **asked}
-    if "approved" in approval:
-        response = {"approvalId": approval["id"], "approved": approval["approved"]}
-        yield {"type": "tool-approval-response", **response, **_fields(approval, "reason")}
-
-
-def _output(part: Part, marks: Chunk, dynamic: Chunk) -> Iterator[Chunk]:
-    result = {"providerMetadata": part["resultProviderMetadata"]} if "resultProviderMetadata" in part else {}
-    match part.get("state"):
-        case "output-available":
-            shown = _fields(part, "output", "preliminary")
-            yield {"type": "tool-output-available", **marks, **shown, **dynamic, **result}
-        case "output-error":
-            error = {"errorText": part.get("errorText", "")}
-            yield {"type": "tool-output-error", **marks, **error, **dynamic, **result}
-        case "output-denied":
-            yield {"type": "tool-output-denied", **marks}
 
 
 def _fields(part: Part, *names: str) -> Chunk:
