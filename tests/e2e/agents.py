@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ async def _act(step: Step) -> None:
         await _exists(Path(step["hold"]))
     elif "note" in step:
         _append(Path(step["note"]), step["line"])
+    elif "die" in step:
+        os.kill(os.getpid(), signal.SIGKILL)
     else:
         raise RuntimeError(step["fail"])
 

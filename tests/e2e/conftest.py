@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import missing
 from tests.e2e.agents import PROVIDER_VARIABLE
 from tests.e2e.client import CLIENTS, FOLDER, Client, Clients
-from tests.e2e.fleet import Fleet, open_fleet
+from tests.e2e.fleet import Fleet, open_fleet, show_processes
 from tests.e2e.server import Server
 from tests.node import InstallError, Node
 from tests.provider import FakeProvider
@@ -21,14 +21,10 @@ from tests.stack import Gateway, Stack
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what the processes of its fleet wrote."""
-    report = yield
-    fleet = getattr(item, "funcargs", {}).get("fleet")
-    if report.failed and isinstance(fleet, Fleet):
-        report.sections.append(("processes", fleet.logs()))
-    return report
+    return show_processes(item, (yield))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def clients(node: Node, gateways: list[Gateway]) -> Iterator[Clients]:
     """The stock clients; they hang up before the gateways end, which would wait for their connections."""
     try:
@@ -40,14 +36,14 @@ def clients(node: Node, gateways: list[Gateway]) -> Iterator[Clients]:
     clients.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def provider() -> Iterator[FakeProvider]:
     """The model provider of all workers here."""
     with FakeProvider() as provider:
         yield provider
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet(
     redis_binary: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
@@ -63,13 +59,13 @@ def fleet(
         discard(redis)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateways(fleet: Fleet) -> list[Gateway]:
     """Two gateways of the fleet."""
     return [fleet.gateway(), fleet.gateway()]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(gateways: list[Gateway]) -> Iterator[Server]:
     """Calls to the first gateway."""
     server = Server(gateways[0].url)
@@ -77,7 +73,7 @@ def server(gateways: list[Gateway]) -> Iterator[Server]:
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def other_server(gateways: list[Gateway]) -> Iterator[Server]:
     """Calls to the second gateway."""
     server = Server(gateways[1].url)

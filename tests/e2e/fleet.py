@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from tests.redis_server import RedisServer
 from tests.stack import Gateway, Process, Stack
@@ -65,10 +66,9 @@ def open_fleet(stack: Stack) -> Iterator[Fleet]:
         yield Fleet(stack, exits)
 
 
-def alive(pid: int) -> bool:
-    """Whether a process is there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def show_processes(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+    """The report of a test; a failure shows what the processes of its fleet wrote."""
+    fleet = getattr(item, "funcargs", {}).get("fleet")
+    if report.failed and isinstance(fleet, Fleet):
+        report.sections.append(("processes", fleet.logs()))
+    return report

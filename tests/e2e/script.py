@@ -39,6 +39,11 @@ def part(chunk: dict[str, Any]) -> Step:
     return {"part": chunk}
 
 
+def die() -> Step:
+    """Kill the worker process."""
+    return {"die": True}
+
+
 def fail(reason: str) -> Step:
     """Raise."""
     return {"fail": reason}

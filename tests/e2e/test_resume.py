@@ -57,6 +57,25 @@ def test_an_answer_may_be_cut_at_every_chunk(client: Client, clients: Clients, s
         chat.close()
 
 
+@pytest.mark.xfail(strict=True, reason="the gateway answers 204 once the turn has ended, and the page stays cut off")
+@pytest.mark.parametrize("client", ["http6", "http7", "ws7"])
+def test_an_answer_that_ended_while_the_connection_was_lost_is_shown_whole(
+    client: Client, clients: Clients, server: Server, gate: Path
+) -> None:
+    chat = open_page(clients, client, server)
+    chat.drop(after=4)
+    chat.send(message(say(6), hold(gate), say(6)))
+    chat.wait_settled()
+    gate.touch()
+    server.wait_idle(chat.chat_id)
+
+    chat.revive()
+    chat.wait_settled()
+
+    assert chat.status == "ready"
+    assert text_of(assert_same(chat, server)[-1]) == words(12)
+
+
 def test_a_page_reloaded_in_mid_answer_goes_on(client: Client, clients: Clients, server: Server, gate: Path) -> None:
     chat = open_page(clients, client, server)
     chat.ask("before")
