@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.client import CLIENTS, Chat, Clients
+from tests.e2e.client import CLIENTS, FLUENT, Chat, Clients
 from tests.e2e.fleet import Fleet
 from tests.e2e.page import assert_same, open_page, reload_page
 from tests.e2e.script import die, hold, message, note, say, words
@@ -24,7 +24,7 @@ def test_an_answer_whose_worker_is_killed_is_completed_by_another(
 ) -> None:
     # Given answers on two workers
     fleet.staff(2)
-    chats = [open_page(clients, client, server) for client in (*CLIENTS, *CLIENTS)]
+    chats = [open_page(clients, client, server) for client in CLIENTS]
     for chat in chats:
         chat.send(message(say(3), hold(gate), say(3)))
     for chat in chats:
@@ -41,7 +41,8 @@ def test_an_answer_whose_worker_is_killed_is_completed_by_another(
     # And nothing of the dead worker is in it, here or there
     for chat in chats:
         chat.wait_settled()
-        if chat in orphans and chat.client in ("http5", "http6"):
+        if chat in orphans and chat.client not in FLUENT:
+            # Parts of a broken step cannot be taken back there: they stay until a reload.
             chat = reload_page(clients, chat, server)
             chat.wait_settled()
         stored = assert_same(chat, server)
@@ -85,7 +86,7 @@ def test_a_worker_that_is_told_to_end_hands_its_answers_over(
 ) -> None:
     # Given answers that last longer than a worker may take to end
     fleet.staff(2)
-    chats = [open_page(clients, client, server) for client in (*CLIENTS, *CLIENTS)]
+    chats = [open_page(clients, client, server) for client in CLIENTS]
     for chat in chats:
         chat.send(message(say(3), hold(gate), say(3)))
     for chat in chats:

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 from tests.node import Node
 
-#: `DefaultChatTransport` of ai 5, 6 and 7, and `WebSocketChatTransport` of ai 7.
-Client = Literal["http5", "http6", "http7", "ws7"]
-CLIENTS: tuple[Client, ...] = ("http5", "http6", "http7", "ws7")
+#: `DefaultChatTransport` of ai 5, 6 and 7, perhaps saying so in its URL, and `WebSocketChatTransport` of ai 7.
+Client = Literal["http5", "http6", "http7", "ws7", "http5?ai=5", "http6?ai=6", "http7?ai=7"]
+CLIENTS: tuple[Client, ...] = ("http5", "http6", "http7", "ws7", "http5?ai=5", "http6?ai=6", "http7?ai=7")
+#: Those that understand all that the server says.
+FLUENT: tuple[Client, ...] = ("ws7", "http7?ai=7")
 
 FOLDER = Path(__file__).parent
 #: Seconds for anything that a test waits for here.
@@ -40,7 +42,8 @@ class Clients:
         """A chat as a page makes it; `messages` are what the page already holds."""
         name = f"{client}-{next(self._numbers)}"
         chat = self._chats[name] = Chat(self, name, client, url, chat_id, token)
-        how = {"url": f"{url}/api/chat", "id": chat_id, "messages": list(messages), "client": client}
+        _, mark, query = client.partition("?")
+        how = {"url": f"{url}/api/chat{mark}{query}", "id": chat_id, "messages": list(messages), "client": client}
         over = {"token": token} if client == "ws7" else {"headers": {"Authorization": f"Bearer {token}"}}
         self.ask(name, "open", **how, **over)
         return chat

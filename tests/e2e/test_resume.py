@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 
 #: ai 5 never resets a message on a resume: after a lost connection its page shows the parts that it had before the
 #: replay as well, until it is reloaded. No server can help it, since a resume has no cursor (AI SDK reference §4.5).
-REPEATS_PARTS_AFTER_A_LOSS: tuple[Client, ...] = ("http5",)
+REPEATS_PARTS_AFTER_A_LOSS: tuple[Client, ...] = ("http5", "http5?ai=5")
 
 
 def test_a_dropped_connection_is_resumed_in_mid_answer(
