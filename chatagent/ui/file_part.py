@@ -52,7 +52,7 @@ def file_content(part: Part) -> Part:
             name = part.get("filename") or "document.pdf"
             return {"type": "file", "file": {"filename": name, "file_data": url}}
         case "text":
-            return {"type": "text", "text": url if data is None else _decode(data).decode("utf-8", "replace")}
+            return {"type": "text", "text": url if data is None else _decode(data).decode("utf-8-sig", "replace")}
     how = "by its URL" if data is None else "in a message"
     raise BadRequest(f"models do not take {media_type or 'files without a media type'} {how}", field="parts.mediaType")
 

@@ -15,6 +15,7 @@ from chatagent.errors import BadRequest
 from chatagent.ui.encode import encode_value
 from chatagent.ui.file_part import file_content
 from chatagent.ui.tool_part import is_tool, tool_name
+from chatagent.ui.utf16 import replace_halves
 
 UIMessage = dict[str, Any]
 ModelMessage = dict[str, Any]
@@ -23,6 +24,8 @@ ConvertDataPart = Callable[[Part], Part | None]
 
 #: Provider metadata under this name is put into the provider's own JSON (`cache_control`, …).
 _SPREAD = "openaiCompatible"
+#: States of a call that will not change any more, or that only the server changes.
+_FINAL = ("approval-responded", "output-error", "output-denied")
 _DENIED = "Tool call execution denied."
 _UNAVAILABLE = "Tool output omitted because the tool is no longer available."
 
@@ -56,7 +59,7 @@ def to_model_messages(
                 found += converter.assistant(message.get("parts") or (), stale=bool(users) and at < users[-1])
             case role:
                 raise BadRequest(f"must be system, user or assistant, not {role!r}", field="role")
-    return found
+    return [_well_formed(message) for message in found]
 
 
 class _Converter:
@@ -138,18 +141,15 @@ class _Converter:
         return [message, *results]
 
     def _shown(self, part: Part, stale: bool) -> bool:
-        if part.get("providerExecuted") is True and part["state"] != "input-streaming":
-            return True
-        match part["state"]:
-            case "output-error" | "output-denied":
-                return True
-            case "output-available":
-                return not (self._complete_only and part.get("preliminary"))
-            case "approval-responded" if (part.get("approval") or {}).get("approved") is False:
-                return True
-            case "input-streaming":
-                return False
-        return part["toolCallId"] in self._keep and not (stale and part["state"] == "approval-requested")
+        state, approved = part["state"], (part.get("approval") or {}).get("approved")
+        if state == "input-streaming" or (stale and state == "approval-requested"):
+            return False
+        final = state in _FINAL or (state == "output-available" and not part.get("preliminary"))
+        if self._complete_only and not final:
+            return False
+        # The provider knows what it executed itself; of ours, nothing is told without its result.
+        answered = state.startswith("output-") or (state == "approval-responded" and approved is False)
+        return answered or part.get("providerExecuted") is True or part["toolCallId"] in self._keep
 
     def _result(self, part: Part) -> list[ModelMessage]:
         content = self._outcome(part)
@@ -162,14 +162,14 @@ class _Converter:
         """What the model is told of a call; None while it has no answer, or when the provider knows it already."""
         approval = part.get("approval") or {}
         if part["state"] == "approval-responded":
-            return None if approval.get("approved") else approval.get("reason") or _DENIED
+            return None if approval.get("approved") else _reason(approval)
         if part.get("providerExecuted") is True:
             return None
         match part["state"]:
             case "output-error":
                 return part.get("errorText", "")
             case "output-denied":
-                return approval.get("reason") or _DENIED
+                return _reason(approval)
             case "output-available":
                 return self._output(part)
         return None
@@ -179,16 +179,23 @@ class _Converter:
         if shown is None and part["type"] == "dynamic-tool" and part.get("dynamic") is False:
             return _UNAVAILABLE
         output = part.get("output")
-        return model_output(shown(output) if shown is not None else output)
+        return model_output(output) if shown is None else model_output(shown(output), content=True)
 
 
-def model_output(output: Any) -> Any:
-    """A tool's output as the content of its tool message: text as it is, content parts, else JSON."""
+def model_output(output: Any, *, content: bool = False) -> Any:
+    """A tool's output as the content of its tool message: text as it is, else JSON.
+
+    With `content`, because somebody chose this form for the model, a list of content parts stays one.
+    """
     if isinstance(output, str):
         return output
-    if isinstance(output, list) and output and all(_is_content(part) for part in output):
+    if content and isinstance(output, list) and output and all(_is_content(part) for part in output):
         return output
     return encode_value(output).decode()
+
+
+def _reason(approval: Part) -> Any:
+    return _DENIED if approval.get("reason") is None else approval["reason"]
 
 
 def _is_content(part: Any) -> bool:
@@ -223,7 +230,7 @@ def _arguments(part: Part) -> str:
     if given is None and part["state"] == "output-error":
         given = part.get("rawInput")
     if given is None:
-        return "{}" if "input" not in part else "null"
+        return "null" if ("rawInput" if part["state"] == "output-error" else "input") in part else "{}"
     if isinstance(given, str):
         try:
             orjson.loads(given)
@@ -231,6 +238,17 @@ def _arguments(part: Part) -> str:
             return orjson.dumps(given).decode()
         return given
     return encode_value(given).decode()
+
+
+def _well_formed(value: Any) -> Any:
+    """`value` without halves of characters, which no provider could be sent."""
+    if isinstance(value, str):
+        return replace_halves(value)
+    if isinstance(value, dict):
+        return {name: _well_formed(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_well_formed(item) for item in value]
+    return value
 
 
 def _spread(metadata: Any) -> Part:

@@ -23,3 +23,8 @@ def units(text: str) -> list[str]:
     """The characters of `text` as JavaScript counts them; beyond the first plane two each."""
     raw = text.encode("utf-16-le", "surrogatepass")
     return [chr(raw[at] | raw[at + 1] << 8) for at in range(0, len(raw), 2)]
+
+
+def replace_halves(text: str) -> str:
+    """`text` as UTF-8 can say it: U+FFFD where a half stands alone."""
+    return _HALF.sub("\ufffd", whole(text)) if has_halves(text) else text
