@@ -76,11 +76,12 @@ class Agent(Generic[C]):
         return self._add("on_turn_complete", hook)
 
     def read_client_data(self, metadata: Any) -> C:
-        """What a client sent along, as the author's model. Raises: BadRequest."""
+        """What a client sent along, as the author's model; nothing counts as an empty object. Raises: BadRequest."""
         if self.options.client_data is None:
             return metadata  # type: ignore[no-any-return]
         try:
-            return TypeAdapter[C](self.options.client_data).validate_python(metadata)
+            given = {} if metadata is None else metadata
+            return TypeAdapter[C](self.options.client_data).validate_python(given)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(step) for step in ("metadata", *first["loc"]))

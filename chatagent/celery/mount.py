@@ -105,9 +105,18 @@ def _service_step(service: Service) -> type[bootsteps.StartStopStep]:
     class ServiceStep(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = (Pool,)
 
+        def include_if(self, worker: Any) -> bool:
+            # A worker with `-Q` for other queues is none of ours. (Celery has no public word for "no -Q was given".)
+            selected = worker.app.amqp.queues._consume_from
+            return selected is None or any(queue in selected for queue in service.queues)
+
         def create(self, worker: Any) -> Any:
-            # The queue of this worker alone, for the next messages of its warm chats.
-            worker.app.amqp.queues.select_add(direct_queue(worker.hostname))
+            queues = worker.app.amqp.queues
+            names = [direct_queue(worker.hostname)]
+            if queues._consume_from is None:
+                names += service.queues
+            for name in names:
+                queues.select_add(queues[name])
             return self
 
         def start(self, worker: Any) -> None:

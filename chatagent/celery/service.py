@@ -53,6 +53,11 @@ class Service:
         self._engine: Engine | None = None
         self._announcing: Future[None] | None = None
 
+    @property
+    def queues(self) -> list[str]:
+        """The queues that the agents' turns come from."""
+        return sorted({agent.options.queue or self._options.engine.queue for agent in self._agents.values()})
+
     def start(self, hostname: str) -> None:
         """Open the loop, the store and the engine. `hostname` is Celery's name of this worker."""
         # Celery's thread and the pool's share the GIL with a loop that may be busy all the time. At the default of

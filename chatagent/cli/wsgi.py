@@ -11,8 +11,9 @@ from flask import Flask
 from chatagent.celery import Enqueue, make_producer
 from chatagent.cli.broker import celery_broker, celery_prefix
 from chatagent.errors import ConfigError
-from chatagent.flask import Backend, Identify, Options, mount
+from chatagent.flask import Identify, Options, mount
 from chatagent.log import configure
+from chatagent.redis import RedisBackend
 from chatagent.settings import Settings
 
 #: Seconds for the broker to take a task. Without such a limit a frozen broker holds a send for ever.
@@ -28,7 +29,7 @@ def create_app(settings: Settings | None = None, *, identify: Identify | None = 
     app = Flask("chatagent.web", static_folder=None)
     mount(
         app,
-        backend=Backend.connect(settings.redis_url, prefix=settings.prefix, durability=settings.durability),
+        backend=RedisBackend(settings.redis_url, settings.prefix, durability=settings.durability),
         dispatch=Enqueue(broker),
         secret_key=secret_key(settings),
         identify=identify,
@@ -55,7 +56,14 @@ def gateway_options(settings: Settings) -> Options:
 def producer(settings: Settings) -> Celery:
     """A Celery app that only sends tasks, and does not wait long for its broker."""
     app = make_producer(celery_broker(settings), key_prefix=celery_prefix(settings))
-    limits = {"socket_timeout": _BROKER_TIMEOUT_S, "socket_connect_timeout": _BROKER_TIMEOUT_S}
+    limits = {
+        "socket_timeout": _BROKER_TIMEOUT_S,
+        "socket_connect_timeout": _BROKER_TIMEOUT_S,
+        # One more try, at once: a send must not hang while the broker is away. The sweeper sends the task later.
+        "max_retries": 1,
+        "interval_start": 0.05,
+        "interval_step": 0.1,
+    }
     app.conf.broker_transport_options = {**app.conf.broker_transport_options, **limits}
     return app
 

@@ -1,7 +1,6 @@
 """The gateway: mount it into any Flask app. Imports neither Celery nor litellm."""
 
 from chatagent.flask.access import Identify
-from chatagent.flask.backend import Backend
 from chatagent.flask.gateway import Dispatch
 from chatagent.flask.mount import mount
 from chatagent.flask.options import Options
@@ -11,7 +10,6 @@ from chatagent.flask.token import ADMIN_SCOPES, USER_SCOPES, Identity, Tokens, s
 __all__ = [
     "ADMIN_SCOPES",
     "USER_SCOPES",
-    "Backend",
     "Dispatch",
     "Identify",
     "Identity",

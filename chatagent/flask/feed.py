@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from chatagent.errors import NotFound, StoreDown
-from chatagent.flask.backend import Backend
 from chatagent.record import Bell
+from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.session import store_errors
 from chatagent.relay import Answer, Batch, Tail
 
@@ -20,7 +20,7 @@ class Feed:
     `wake` is set whenever `take` may have something new. Raises: StoreDown when Redis does not answer.
     """
 
-    def __init__(self, backend: Backend, session_id: str, wake: threading.Event) -> None:
+    def __init__(self, backend: GatewayRedis, session_id: str, wake: threading.Event) -> None:
         self.session_id = session_id
         self._backend = backend
         self._wake = wake

@@ -10,13 +10,13 @@ from typing import Any
 
 from chatagent.errors import NotFound, Retryable
 from chatagent.flask.access import Access, require, require_start
-from chatagent.flask.backend import Backend
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.message import Send, new_chat_id
 from chatagent.flask.options import Options
 from chatagent.flask.token import Identity
 from chatagent.record import control_headers
 from chatagent.redis.directory import AgentCard
+from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.history import Snapshot
 from chatagent.redis.inbox import Pushed
 from chatagent.redis.session import Session
@@ -34,7 +34,7 @@ Dispatch = Callable[[str, str, str], object]
 class Gateway:
     """The parts that doors share."""
 
-    backend: Backend
+    backend: GatewayRedis
     dispatch: Dispatch
     access: Access
     options: Options

@@ -12,13 +12,14 @@ from chatagent.errors import Forbidden, StoreDown
 from chatagent.flask import answer, page, sse
 from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
 from chatagent.flask.answer import json_response
-from chatagent.flask.backend import Backend
 from chatagent.flask.gateway import Dispatch, Gateway
 from chatagent.flask.health import Check, Health
 from chatagent.flask.options import Options
 from chatagent.flask.process import Mounted
 from chatagent.flask.session_api import SessionApi
 from chatagent.flask.websocket import Connection
+from chatagent.redis import RedisBackend
+from chatagent.redis.gateway import GatewayRedis
 
 #: Where the app keeps what was mounted (`app.extensions`).
 EXTENSION = "chatagent"
@@ -29,7 +30,7 @@ PROTOCOL = "chatagent"
 def mount(
     app: Flask,
     *,
-    backend: Backend,
+    backend: RedisBackend,
     dispatch: Dispatch,
     secret_key: str,
     identify: Identify | None = None,
@@ -45,13 +46,14 @@ def mount(
     """
     options = options or Options()
     access = Access(secret_key, identify, options.allowed_origins)
-    mounted = Mounted(Gateway(backend, dispatch, access, options))
+    opened = backend.open_gateway()
+    mounted = Mounted(Gateway(opened, dispatch, access, options))
     blueprint = Blueprint("chatagent", __name__, url_prefix=url_prefix or None)
     answer.register(blueprint, max_body_bytes=options.max_body_bytes)
     _guard(blueprint, access, options)
     sse.register(blueprint, mounted.gateway)
     SessionApi(mounted.gateway).register(blueprint)
-    _add_health(blueprint, backend, broker_ping)
+    _add_health(blueprint, opened, broker_ping)
     _add_socket(app, blueprint, mounted)
     page.register(blueprint, mounted.gateway)
     app.register_blueprint(blueprint)
@@ -85,7 +87,7 @@ def _guard(blueprint: Blueprint, access: Access, options: Options) -> None:
         return response
 
 
-def _add_health(blueprint: Blueprint, backend: Backend, broker_ping: Check | None) -> None:
+def _add_health(blueprint: Blueprint, backend: GatewayRedis, broker_ping: Check | None) -> None:
     def workers() -> dict[str, int]:
         alive = len(backend.directory.live_workers())
         if not alive:

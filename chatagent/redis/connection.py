@@ -23,9 +23,14 @@ _RETRIES = 4
 _BACKOFF = ExponentialBackoff(cap=0.5, base=0.02)
 
 
-def connect(url: str, *, max_connections: int = 100) -> redis.Redis:
-    """A synchronous client for the gateway; connects on first use. Replies are bytes."""
-    pool = redis.ConnectionPool.from_url(url, **_options(max_connections), retry=Retry(_BACKOFF, _RETRIES))
+def connect(url: str, *, max_connections: int = 64) -> redis.Redis:
+    """A synchronous client for the gateway; connects on first use. Replies are bytes.
+
+    More commands at once than connections wait for one.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
+        url, **_options(max_connections), timeout=COMMAND_TIMEOUT_S, retry=Retry(_BACKOFF, _RETRIES)
+    )
     return redis.Redis.from_pool(pool)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chatagent.redis.connection import connect_async
 from chatagent.redis.directory import Announcer
 from chatagent.redis.doorbell import listen, parse_worker_bell
-from chatagent.redis.keys import DEFAULT_PREFIX, Keys
+from chatagent.redis.keys import Keys
 from chatagent.redis.lease import LeaseOptions, Leases
 
 
@@ -43,18 +42,3 @@ class WorkerRedis(Leases):
         """Drop all connections."""
         await self.client.aclose()
         await self._bells.aclose()
-
-
-@dataclass(frozen=True, slots=True)
-class RedisBackend:
-    """Where a deployment keeps its chats. Making one connects to nothing."""
-
-    url: str
-    prefix: str = DEFAULT_PREFIX
-    lease_s: float = 15.0
-    claim_grace_s: float = 5.0
-
-    def open_worker(self, owner: str, queue: str) -> WorkerRedis:
-        """The worker's side, for a process that calls itself `owner` and alone consumes `queue`."""
-        options = LeaseOptions(owner, queue, self.lease_s, self.claim_grace_s)
-        return WorkerRedis(self.url, Keys(self.prefix), options)

@@ -204,7 +204,7 @@ class AnsweredTurn:
             write=self.response.write,
             message_id=record.payload.get("messageId"),
             body=record.payload.get("body") or {},
-            metadata=record.payload.get("metadata"),
+            metadata=record.payload.get("metadata", claim.metadata),
             user=claim.user,
             tags=claim.tags,
             attempt=claim.attempt,

@@ -62,3 +62,16 @@ def test_our_own_app_keeps_celery_out_of_the_failure_path() -> None:
     assert not app.conf.result_backend
     assert app.conf.worker_pool == "threads"
     assert CELERY_SETTINGS["broker_transport_options"].keys() <= app.conf.broker_transport_options.keys()
+
+
+@pytest.mark.filterwarnings("ignore::celery.exceptions.SecurityWarning")
+def test_a_worker_serves_its_agents_whatever_the_default_queue_is_unless_told_to_serve_others() -> None:
+    for selected, consumed in (
+        (None, {"celery", "turns", "chatagent.w1@here"}),
+        (["turns"], {"turns", "chatagent.w1@here"}),
+        (["emails"], {"emails"}),
+    ):
+        app = Celery(broker="memory://", set_as_current=False)
+        mount(app, agents=[one], backend=RedisBackend("redis://127.0.0.1:1/0"))
+        worker = app.Worker(hostname="w1@here", queues=selected, pool="threads", concurrency=1)
+        assert set(worker.app.amqp.queues.consume_from) == consumed

@@ -7,8 +7,10 @@ import os
 
 from flask import Flask, Request
 
-from chatagent.flask import Backend, Identity, Options, mount
+from chatagent.flask import Identity, Options, mount
 from chatagent.log import configure
+from chatagent.redis import RedisBackend
+from chatagent.redis.connection import connect
 from chatagent.settings import Settings
 from tests.flask.scripted_worker import TASKS
 
@@ -24,11 +26,12 @@ def identify(request: Request) -> Identity | None:
 def create_app() -> Flask:
     """A gateway set up by the environment: TEST_REDIS_URL, TEST_OPTIONS (JSON)."""
     configure(Settings(log_level="INFO"))
-    backend = Backend.connect(os.environ["TEST_REDIS_URL"])
+    backend = RedisBackend(os.environ["TEST_REDIS_URL"])
+    tasks = connect(backend.url)
     app = Flask(__name__)
 
     def dispatch(agent: str, session_id: str, queue: str) -> None:
-        backend.client.rpush(TASKS, session_id)
+        tasks.rpush(TASKS, session_id)
 
     given = json.loads(os.environ.get("TEST_OPTIONS", "{}"))
     mount(

@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from chatagent.flask import Backend, Identity, Options, mount, page
+from chatagent.flask import Identity, Options, mount, page
+from chatagent.redis import RedisBackend
 from tests.flask.conftest import NewGateway
 from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
@@ -20,7 +21,7 @@ def client(identity: Identity | None = None, **options: object) -> FlaskClient:
     app = Flask(__name__)
     mount(
         app,
-        backend=Backend.connect(NOWHERE),
+        backend=RedisBackend(NOWHERE),
         dispatch=lambda agent, session_id, queue: None,
         secret_key=SECRET,
         identify=lambda request: identity,
@@ -104,7 +105,7 @@ def test_the_playgrounds_token_works(new_gateway: NewGateway, worker: ScriptedWo
 def test_mounting_under_a_prefix_leaves_the_rest_of_the_app_alone() -> None:
     app = Flask(__name__)
     app.add_url_rule("/", "home", lambda: "home")
-    backend = Backend.connect(NOWHERE)
+    backend = RedisBackend(NOWHERE)
     mount(app, backend=backend, dispatch=lambda agent, session_id, queue: None, secret_key=SECRET, url_prefix="/chat")
     browser = app.test_client()
     assert browser.get("/").data == b"home"

@@ -136,6 +136,7 @@ def test_a_redis_that_does_not_answer_is_an_error_in_time(
     with pytest.raises(StoreDown):
         subscriber.subscribe("c", Ears())
     assert subscriber.channels == 0
+    monkeypatch.undo()
     server.start()
     subscriber.subscribe("c", Ears())
 

@@ -11,7 +11,8 @@ import orjson
 
 from chatagent.agent import Agent
 from chatagent.redis.session import Session
-from chatagent.redis.worker import RedisBackend, WorkerRedis
+from chatagent.redis import RedisBackend
+from chatagent.redis.worker import WorkerRedis
 from chatagent.runtime.engine import Engine, EngineOptions
 from tests.redis.chat import Gateway, gateway, submit
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import redis
 
-from chatagent.redis.connection import COMMAND_TIMEOUT_S, connect
+from chatagent.redis.connection import connect
 from chatagent.redis.directory import Directory
 from chatagent.redis.history import History
 from chatagent.redis.inbox import Durability, Inbox
@@ -16,13 +15,10 @@ from chatagent.redis.outbox import Outbox
 from chatagent.redis.session import Sessions
 from chatagent.redis.subscriber import Subscriber
 
-#: Connections to Redis that one gateway process opens at most; more commands at once wait for one.
-MAX_CONNECTIONS = 64
-
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """The gateway's side of a deployment's Redis. Making one connects to nothing."""
+class GatewayRedis:
+    """A gateway's connections. Making one connects to nothing."""
 
     client: redis.Redis
     keys: Keys
@@ -34,9 +30,9 @@ class Backend:
     subscriber: Subscriber
 
     @classmethod
-    def connect(cls, url: str, *, prefix: str = DEFAULT_PREFIX, durability: Durability = "memory") -> Backend:
+    def connect(cls, url: str, *, prefix: str = DEFAULT_PREFIX, durability: Durability = "memory") -> GatewayRedis:
         """The Redis at `url` (redis://, rediss:// or unix://), with keys that start with `prefix`."""
-        client, keys = _blocking(connect(url)), Keys(prefix)
+        client, keys = connect(url), Keys(prefix)
         return cls(
             client=client,
             keys=keys,
@@ -52,13 +48,3 @@ class Backend:
         """Drop all connections."""
         self.subscriber.close()
         self.client.close()
-
-
-def _blocking(client: redis.Redis) -> redis.Redis:
-    """The same client with a pool that waits for a free connection where the plain one fails."""
-    pool: Any = client.connection_pool
-    options: dict[str, Any] = {"max_connections": MAX_CONNECTIONS, "timeout": COMMAND_TIMEOUT_S}
-    make: Any = redis.BlockingConnectionPool
-    return redis.Redis(
-        connection_pool=make(connection_class=pool.connection_class, **{**pool.connection_kwargs, **options})
-    )
