@@ -126,9 +126,12 @@ def test_readers_that_come_and_go_all_see_the_same(gateway: GatewayProcess, work
         def reader(at: int) -> None:
             with socket(gateway) as late:
                 late.resume("r", "c1")
-                seen.append(late.answer("r"))
+                late.until("start")
+                started.release()
+                seen.append([frame["chunk"] for frame in late.until("end")[:-1]])
 
         readers: list[threading.Thread] = []
+        started = threading.Semaphore(0)
         for at in range(1, len(said) - 1, 5):
             turn.append(*said[at : at + 5][: len(said) - 1 - at])
             if chance.random() < 0.5:
@@ -137,6 +140,9 @@ def test_readers_that_come_and_go_all_see_the_same(gateway: GatewayProcess, work
         with socket(gateway) as late:
             late.resume("last", "c1")
             late.until("start")
+            # One that comes after the end finds nothing to resume.
+            for _ in readers:
+                assert started.acquire(timeout=30)
             turn.commit(said[-1])
             frames = late.until("end")
         for thread in readers:
