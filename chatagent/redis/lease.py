@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +24,8 @@ from chatagent.redis.script import run_async, script
 from chatagent.redis.session import labels, pairs
 from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
 from chatagent.ui import encode
+
+logger = logging.getLogger(__name__)
 
 #: Overdue sessions that one sweep looks at.
 _SWEEP_PAGE = 200
@@ -61,6 +65,7 @@ class Leases:
         self.client = client
         self.keys = keys
         self.options = options
+        self._background: set[asyncio.Task[None]] = set()
 
     async def claim(self, session_id: str, *, known_epoch: int = -1) -> Claim | None:
         """Take the lease; None when another holds it, nothing is unread or there is no such session.
@@ -81,7 +86,7 @@ class Leases:
             _, answer = await run_async(self.client, self._index(session_id), script("claim")(names, args))
             if answer[0] != b"ok":
                 return None
-            await run_async(self.client, ("ZREM", keys.queued, session_id))
+        self._spawn(self._forget_task(session_id))
         return _claim(answer, known_epoch)
 
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
@@ -203,6 +208,19 @@ class Leases:
                 ("ZADD", self.keys.queued, now, session_id),
                 ("ZREM", self.keys.leases, session_id),
             )
+
+    async def _forget_task(self, session_id: str) -> None:
+        """The task came. Nobody waits for this: an entry that stays is dropped by the sweeper."""
+        try:
+            async with store_errors():
+                await run_async(self.client, ("ZREM", self.keys.queued, session_id))
+        except StoreDown:
+            logger.debug("index entry left to the sweeper")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _forget_queued(self, session_id: str, score: Any) -> None:
         """Drop an index entry unless a send renewed it since we looked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,5 +41,6 @@ class WorkerRedis(Leases):
 
     async def close(self) -> None:
         """Drop all connections."""
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self.client.aclose()
         await self._bells.aclose()

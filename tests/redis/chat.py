@@ -72,6 +72,7 @@ def work(
             return await test(*stores)
         finally:
             for store in stores:
+                await asyncio.gather(*store._background)
                 await store.client.aclose()
 
     return asyncio.run(both())

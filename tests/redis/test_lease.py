@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -314,3 +315,36 @@ def test_listings_are_by_user_and_tag_and_last_activity(redis_url: str) -> None:
         assert {found.chat_id for found in side.sessions.list("tag", "vip")} == {"a", "b", "c"}
         assert len(side.sessions.list()) == 4
         assert len(side.sessions.list(limit=2)) == 2
+
+
+def test_a_close_by_many_clients_at_once_is_one_close(redis_url: str) -> None:
+    with gateway(redis_url) as side:
+        session = side.create()
+
+        def close(n: int) -> str | None:
+            with gateway(redis_url) as other:
+                return other.sessions.close(session.id, f"reason {n}")
+
+        with ThreadPoolExecutor(8) as pool:
+            reasons = set(pool.map(close, range(16)))
+        assert len(reasons) == 1, "the first reason counts"
+        assert side.controls(session) == ["session-closed"]
+
+
+def test_a_renewal_that_races_with_a_take_over_keeps_or_loses_the_lease_but_never_shares_it(redis_url: str) -> None:
+    with gateway(redis_url) as side:
+        session = side.create()
+        side.say(session)
+
+        async def race(one: Leases, two: Leases) -> None:
+            old = await claimed(one, session)
+            for _ in range(20):
+                side.client.hset(KEYS.session(session.id), "lease_until", 1)
+                (held,), taken = await asyncio.gather(one.renew([old]), two.claim(session.id))
+                assert isinstance(held, LeaseLost) or taken is None
+                if taken is not None:
+                    (after,) = await one.renew([old])
+                    assert isinstance(after, LeaseLost)
+                    return
+
+        work(redis_url, race)
