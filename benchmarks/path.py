@@ -54,6 +54,8 @@ def _report(label: str, answers: Sequence[Answer], wanted: int, seconds: float) 
     lags = sorted(lag for answer in answers for lag in answer.lags_s)
     whole = "complete" if got == wanted and not failed else f"INCOMPLETE {got}/{wanted} {failed[:1]}"
     print(f"{label:<13} {len(answers)} chats, {got / seconds:,.0f} tokens/s, {frames / seconds:,.0f} frames/s, {whole}")
+    waits = [answer.first_frame_at - answer.sent_at for answer in answers]
+    print(f"              first chunk of a chat: p50 {_ms(waits, 50)}  p99 {_ms(waits, 99)}")
     print(f"              lag of a token: p50 {_ms(lags, 50)}  p99 {_ms(lags, 99)}")
 
 
