@@ -10,7 +10,6 @@ import orjson
 import websockets
 
 
-
 @dataclass(slots=True)
 class Answer:
     """One answer as it arrives. Times in seconds since 1970."""
@@ -44,9 +43,7 @@ class Socket:
             "requestId": request,
             "id": chat_id,
             "trigger": "submit-message",
-            "messages": [
-                {"id": f"{chat_id}-{self._count}", "role": "user", "parts": [{"type": "text", "text": text}]}
-            ],
+            "messages": [{"id": f"{chat_id}-{self._count}", "role": "user", "parts": [{"type": "text", "text": text}]}],
             "headers": {},
             "body": {"agent": "pace"},
         }

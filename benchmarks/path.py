@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from benchmarks.client import Answer, Socket, connect
+from benchmarks.client import Answer, connect
 from benchmarks.stack import Stack, running
 
 

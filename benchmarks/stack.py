@@ -33,9 +33,7 @@ class Stack:
 
     def rss_mb(self) -> dict[str, float]:
         """Resident memory of each role in MiB."""
-        return {
-            role: sum(each.memory_info().rss for each in found) / 2**20 for role, found in self.processes.items()
-        }
+        return {role: sum(each.memory_info().rss for each in found) / 2**20 for role, found in self.processes.items()}
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def test_a_claim_whose_reply_was_lost_is_answered_again(redis_url: str) -> None:
         session = side.create()
         side.say(session)
         keys = [KEYS.session(session.id), KEYS.inbox(session.id), KEYS.outbox(session.id), KEYS.history(session.id)]
-        args = ["w1", 15000, -1, "run_1", KEYS.out_channel(session.id), "claim-1"]
+        args: list[str | int] = ["w1", 15000, -1, "run_1", KEYS.out_channel(session.id), "claim-1"]
         source = script("claim").source
         first = side.client.eval(source, 4, *keys, *args)
         again = side.client.eval(source, 4, *keys, *args)

@@ -154,7 +154,7 @@ def test_finished_tools_are_not_run_again_whenever_the_worker_dies(
             "openai/fake", turn.messages, stop_when=step_count_is(5), api_base=provider.url, api_key="none"
         )
 
-    calls = [
+    calls: list[dict[str, Any]] = [
         {"tool": [{"index": 0, "id": "c1", "name": "quick", "args": '{"n":1}'}]},
         {"tool": [{"index": 1, "id": "c2", "name": "slow", "args": '{"n":1}'}]},
         {"finish": "tool_calls"},

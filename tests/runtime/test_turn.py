@@ -16,7 +16,7 @@ from tests.runtime.world import World, live, text_of, until
 
 @chat.agent("echo")
 async def echo(turn: chat.Turn[Any]) -> str:
-    return "you said " + turn.messages[-1]["content"]
+    return f"you said {turn.messages[-1]['content']}"
 
 
 def test_a_message_is_answered_and_stored_as_browsers_hold_it(redis_url: str) -> None:
@@ -353,7 +353,7 @@ def test_two_hundred_messages_are_answered_one_at_a_time_in_order(redis_url: str
         overlaps.append(running)
         await asyncio.sleep(0)
         running -= 1
-        return "re " + turn.messages[-1]["content"]
+        return f"re {turn.messages[-1]['content']}"
 
     async def test(world: World) -> None:
         session = world.chat(serial)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import orjson
 
 from chatagent.agent import Agent
-from chatagent.redis.session import Session
 from chatagent.redis import RedisBackend
+from chatagent.redis.session import Session
 from chatagent.redis.worker import WorkerRedis
 from chatagent.runtime.engine import Engine, EngineOptions
 from tests.redis.chat import Gateway, gateway, submit
