@@ -104,9 +104,7 @@ def test_messages_that_cannot_be_read_do_no_harm(
     _assert_serving(fleet, clients, server)
 
 
-def test_tasks_of_an_unknown_agent_do_no_harm(
-    fleet: Fleet, clients: Clients, server: Server, producer: Celery
-) -> None:
+def test_tasks_of_an_unknown_agent_do_no_harm(fleet: Fleet, clients: Clients, server: Server, producer: Celery) -> None:
     fleet.staff(2)
     producer.send_task("nobody", ("session_x",), queue=QUEUE, retry=False)
     _wait_taken(fleet)

@@ -70,9 +70,7 @@ def test_turns_outlive_cut_connections(
     _assert_survived(fleet, clients, server, gateway, tmp_path, cut)
 
 
-def test_a_stop_works_after_the_doorbells_were_cut(
-    fleet: Fleet, clients: Clients, server: Server, gate: Path
-) -> None:
+def test_a_stop_works_after_the_doorbells_were_cut(fleet: Fleet, clients: Clients, server: Server, gate: Path) -> None:
     fleet.staff(2)
     chat = open_page(clients, "ws7", server)
     chat.send(message(say(3), hold(gate)))
@@ -85,9 +83,7 @@ def test_a_stop_works_after_the_doorbells_were_cut(
     assert text_of(assert_same(chat, server)[-1]) == words(3)
 
 
-def test_what_was_acknowledged_is_answered_once(
-    fleet: Fleet, server: Server, gateway: Gateway, tmp_path: Path
-) -> None:
+def test_what_was_acknowledged_is_answered_once(fleet: Fleet, server: Server, gateway: Gateway, tmp_path: Path) -> None:
     # Given people who send one message after the other
     fleet.staff(2)
     chats = [server.start("echo").chat_id for _ in range(4)]

@@ -44,9 +44,7 @@ def provider() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture(scope="package")
-def fleet(
-    redis_binary: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Fleet]:
+def fleet(redis_binary: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Two workers on a Redis of their own."""
     redis = new_redis(redis_binary)
     env = {PROVIDER_VARIABLE: provider.url, "CHATAGENT_SWEEP_S": "0.5", "CHATAGENT_CLAIM_GRACE_S": "1"}

@@ -77,7 +77,10 @@ class Wire:
 async def open_wire(url: str) -> AsyncIterator[Wire]:
     """A WebSocket to the gateway at `url`, with a server's rights."""
     address = f"{url.replace('http', 'ws', 1)}/api/chat/ws?token={SECRET}"
-    async with connect(address, compression=None, max_size=None, proxy=None) as connection, asyncio.TaskGroup() as group:
+    async with (
+        connect(address, compression=None, max_size=None, proxy=None) as connection,
+        asyncio.TaskGroup() as group,
+    ):
         wire = Wire(connection)
         reading = group.create_task(wire.read())
         yield wire

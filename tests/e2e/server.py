@@ -68,9 +68,10 @@ class Server:
     def close(self) -> None:
         self._http.close()
 
-    def _when_idle(self, chat_id: str) -> list[Message] | None:
+    def _when_idle(self, chat_id: str) -> list[Message]:
+        """The conversation; empty while something is being answered."""
         chat = self.read(chat_id)
-        return chat["messages"] if chat["status"] == "idle" else None
+        return chat["messages"] if chat["status"] == "idle" else []
 
 
 def canonical(messages: list[Message]) -> str:

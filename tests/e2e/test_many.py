@@ -89,8 +89,8 @@ def _said(answer: Answer) -> str:
     return "".join(chunk["delta"] for chunk in answer.chunks if chunk["type"] == "text-delta")
 
 
-def _inbox(fleet: Fleet, session_id: str) -> list[dict[str, Any]] | None:
-    """The messages in the inbox, in order, once all are there."""
+def _inbox(fleet: Fleet, session_id: str) -> list[dict[str, Any]]:
+    """The messages in the inbox, in order; none until all are there."""
     with fleet.redis.client() as client:
         entries: Any = client.xrange(fleet.stack.keys.inbox(session_id))
-    return [orjson.loads(found[b"p"])["message"] for _, found in entries] if len(entries) == SENDS else None
+    return [orjson.loads(found[b"p"])["message"] for _, found in entries] if len(entries) == SENDS else []

@@ -133,9 +133,7 @@ def test_two_pages_show_one_answer(client: Client, clients: Clients, server: Ser
     first = open_page(clients, client, server)
     first.send(message(say(3), hold(gate), say(3)))
     first.wait_text(words(3))
-    second = clients.open(
-        client, server.url, first.chat_id, token=first.token, messages=server.messages(first.chat_id)
-    )
+    second = clients.open(client, server.url, first.chat_id, token=first.token, messages=server.messages(first.chat_id))
     second.resume()
     second.wait_text(words(3))
 
