@@ -102,15 +102,7 @@ class Fold:
         if dangling is None:
             return ends
         calls = [part for part in self._steps.parts if is_tool(part) and part.get("state") in UNANSWERED]
-        return ends + [
-            {
-                "type": "tool-output-error",
-                "toolCallId": part["toolCallId"],
-                "errorText": dangling,
-                **({"dynamic": True} if is_dynamic_tool(part) else {}),
-            }
-            for part in calls
-        ]
+        return ends + [_ended_call(part, dangling) for part in calls]
 
     def _all_handlers(self) -> dict[str, Handler]:
         handlers: dict[str, Handler] = {
@@ -254,6 +246,14 @@ def _first_message(initial: UIMessage | None) -> UIMessage:
     message = copy.deepcopy(initial)
     message.setdefault("parts", [])
     return message
+
+
+def _ended_call(part: Part, dangling: str) -> Chunk:
+    """What ends a call that nobody will answer; one that the user denied stays denied."""
+    if part["state"] == "approval-responded" and part["approval"].get("approved") is False:
+        return {"type": "tool-output-denied", "toolCallId": part["toolCallId"]}
+    dynamic = {"dynamic": True} if is_dynamic_tool(part) else {}
+    return {"type": "tool-output-error", "toolCallId": part["toolCallId"], "errorText": dangling, **dynamic}
 
 
 def _append(opened: dict[Any, _OpenText], chunk: Chunk) -> None:
