@@ -35,7 +35,7 @@ export function MessageList({ open, messages, busy }: Props) {
         <Message
           key={message.id}
           message={message}
-          live={live && index === last}
+          live={live && index === last && message.role === 'assistant'}
           latest={index === last}
           approve={approve}
           regenerate={index === last && !open.waiting && state === 'online' ? regenerate : undefined}
