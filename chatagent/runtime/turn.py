@@ -73,11 +73,11 @@ class AnsweredTurn:
         chunks = [orjson.loads(record) for record in self.claim.tail if control_kind(record) is None]
         initial = self._applied.response
         self._resumed = bool(chunks)
-        self._reset = False
+        self._told: list[dict[str, Any]] = []
         self._open_step = False
         if chunks:
             recovered = recover(chunks, initial)
-            initial, self._reset = recovered.message, recovered.reset
+            initial, self._told = recovered.message, recovered.chunks
             self._open_step = recovered.open_step
         message_id = initial["id"] if initial is not None else new_id("msg_")
         self.response = Response(message_id, initial, self._log.write, open_step=self._open_step)
@@ -100,8 +100,8 @@ class AnsweredTurn:
     def _open(self) -> None:
         if not self._resumed:
             self.response.start()
-        elif self._reset:
-            self._log.write({"type": "reset-step"})
+        for chunk in self._told:
+            self._log.write(chunk)
 
     def _owed(self) -> bool:
         """Whether the agent has something to do at all; settles the outcome when it has not."""
