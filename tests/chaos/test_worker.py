@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +144,9 @@ def test_a_message_that_kills_its_workers_is_given_up(fleet: Fleet, clients: Cli
 
 def _holder(fleet: Fleet, server: Server, chat: Chat) -> Process:
     """The worker that answers in a chat now."""
-    return wait_until(lambda: _owner(fleet, server, chat), f"a worker answers in {chat.chat_id}")
+    found = wait_until(lambda: _owner(fleet, server, chat), f"a worker answers in {chat.chat_id}")
+    assert found is not None
+    return found
 
 
 def _owner(fleet: Fleet, server: Server, chat: Chat) -> Process | None:

@@ -86,7 +86,7 @@ def test_an_answer_is_stopped_and_the_chat_goes_on(page: Page, playground: Serve
     _send(page, "goodbye")
     expect(page.get_by_test_id("message")).to_have_count(4)
     _wait_ready(page)
-    assert "demo model" in _text(playground.wait_idle(chat_id)[-1])
+    assert "welcome" in _text(playground.wait_idle(chat_id)[-1])
 
 
 def test_an_answer_is_stopped_after_a_reload(page: Page, playground: Server) -> None:
