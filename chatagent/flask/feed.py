@@ -13,6 +13,9 @@ from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.session import store_errors
 from chatagent.relay import Answer, Batch, Tail
 
+#: All of an answer that is in the log: a turn is bounded by what its agent may write.
+_WHOLE = 1 << 30
+
 
 class Feed:
     """Follows the outbox of one session. It listens from the moment it is made; `place` says where it starts.
@@ -110,6 +113,17 @@ class AnswerFeed:
             if chunks:
                 return chunks
         return []
+
+    def told_so_far(self) -> list[bytes]:
+        """All chunks up to now; give them back by `tell_first` to have them taken as usual. Raises: StoreDown."""
+        told: list[bytes] = []
+        while chunks := self.take(max_bytes=_WHOLE):
+            told += chunks
+        return told
+
+    def tell_first(self, chunks: Iterable[bytes]) -> None:
+        """Have these chunks taken before all others."""
+        self._prefix.extendleft(reversed(list(chunks)))
 
     def close(self) -> None:
         """Listen no more."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Literal
 
+import orjson
 from flask import Blueprint, Response, request
 
 from chatagent.errors import BadRequest, ChatAgentError, StoreDown
@@ -17,7 +18,8 @@ from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json, read_send
-from chatagent.ui import Dialect, encode
+from chatagent.record import chunk_type
+from chatagent.ui import Dialect, drop_dead_steps, encode
 
 #: What the JavaScript server sends with such a stream.
 HEADERS = {
@@ -59,6 +61,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
             feed = gateway.resume(session, wake)
         if feed is None:
             return Response(status=204)
+        _leave_out_dead_steps(feed, dialect)
         return _stream(feed, wake, dialect, gateway.options.keepalive_s)
 
     @blueprint.post("/api/chat/<path:chat_id>/stop")
@@ -95,6 +98,20 @@ def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_
 
 def _encode(chunks: list[bytes], dialect: Dialect) -> bytes:
     return b"".join([b"data: %b\n\n" % raw for chunk in chunks for raw in dialect.encode(chunk)])
+
+
+def _leave_out_dead_steps(feed: AnswerFeed, dialect: Dialect) -> None:
+    """A client from before 7 cannot take back what a crash left behind; who starts from nothing need not see it."""
+    if dialect.major == 7:
+        return
+    try:
+        told = feed.told_so_far()
+        if any(chunk_type(raw) == "reset-step" for raw in told):
+            told = [encode(chunk) for chunk in drop_dead_steps(map(orjson.loads, told))]
+        feed.tell_first(told)
+    except BaseException:
+        feed.close()
+        raise
 
 
 def _stream(feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_s: float) -> Response:

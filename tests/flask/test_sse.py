@@ -6,8 +6,10 @@ import threading
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
+from chatagent.ui import fold_message
 from tests.flask.conftest import NewGateway
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
@@ -283,3 +285,28 @@ def test_chat_ids_may_hold_any_printable_character(gateway: GatewayProcess, work
         assert http.get(f"/api/v1/sessions/{path}/history").json()["externalId"] == chat_id
         assert http.get(f"/api/chat/{path}/stream").status_code == 204
         assert http.post(f"/api/chat/{path}/stop").json() == {"stopped": False}
+
+
+@pytest.mark.parametrize("query", ["", "?ai=5", "?ai=6", "?ai=7"])
+def test_who_resumes_after_a_crash_holds_nothing_of_the_dead_step(
+    gateway: GatewayProcess, worker: ScriptedWorker, query: str
+) -> None:
+    alive = [
+        {"type": "text-start", "id": "t2"},
+        {"type": "text-delta", "id": "t2", "delta": "alive"},
+        {"type": "text-end", "id": "t2"},
+        {"type": "finish-step"},
+    ]
+    with gateway.http(gateway.token()) as http, http.stream("POST", "/api/chat", json=body("c1", "hi")) as response:
+        next(events(response))
+        turn = worker.claim()
+        turn.append(*say("dead")[:4], {"type": "reset-step"}, *alive[:2])
+        with http.stream("GET", f"/api/chat/c1/stream{query}") as resumed:
+            stream = events(resumed)
+            seen = [next(stream) for _ in range(4)]
+            stored = turn.commit(*alive[2:], {"type": "finish"})
+            seen += list(stream)
+    chunks = [orjson.loads(event) for event in seen if event.startswith("{")]
+    major: Any = int(query[-1]) if query else 5
+    assert fold_message(chunks, major=major)["parts"] == stored["parts"]
+    assert stored["parts"][-1]["text"] == "alive"
