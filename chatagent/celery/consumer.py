@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery.worker.consumer import Consumer
 
 logger = logging.getLogger(__name__)
 
+#: Seconds between attempts to reach a broker that went away. Celery's own grow from 2 to 30, while chats wait.
+RECONNECT_S = 0.5
+
 
 class RobustConsumer(Consumer):  # type: ignore[misc]
     """`worker_consumer = "chatagent.celery.consumer:RobustConsumer"`."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect to the broker, however long that takes."""
+        conn.ensure_connection = partial(
+            conn.ensure_connection, interval_start=RECONNECT_S, interval_step=0, interval_max=RECONNECT_S
+        )
+        return super().ensure_connected(conn)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Leave unacked messages where they are (their tasks go on) and let nothing fatal out of the close."""

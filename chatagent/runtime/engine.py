@@ -177,7 +177,7 @@ class Engine:
         active.committed = True
         logger.info("turn ended", extra={"outcome": turn.outcome, "attempt": claim.attempt})
         await turn.complete(str(committed.seq))
-        self._runs.park(run, idle_s, lambda run: None)
+        self._runs.park(run, idle_s)
         if committed.next.state == "queued":
             await self._send(committed.next, claim.session_id)
         return turn.outcome

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chatagent.runtime.conversation import UIMessage
 from chatagent.runtime.port import Claim
+
+#: Runs that one process keeps warm at most; a chat that is forgotten costs its next turn one read of its history.
+MAX_WARM = 5000
 
 
 @dataclass(slots=True, eq=False)
@@ -20,8 +22,6 @@ class Run:
     history: list[UIMessage]
     continuation: bool
     previous_run_id: str | None
-    #: Held from claim to the last hook of a turn, so that turns of one chat never overlap in this process.
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     expiry: asyncio.TimerHandle | None = None
 
 
@@ -29,8 +29,8 @@ class Runs:
     """The warm runs of this process."""
 
     def __init__(self) -> None:
+        #: Longest parked first.
         self._runs: dict[str, Run] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -57,24 +57,22 @@ class Runs:
         run.epoch = claim.epoch
         return run
 
-    def park(self, run: Run, idle_timeout_s: float, on_expired: Callable[[Run], None]) -> None:
-        """Keep a run warm for a while after its turn."""
+    def park(self, run: Run, idle_timeout_s: float) -> None:
+        """Keep a run warm for a while after its turn; the one that waits longest makes room."""
         if idle_timeout_s <= 0:
-            on_expired(run)
             return
         self._runs[run.session_id] = run
+        run.expiry = asyncio.get_running_loop().call_later(idle_timeout_s, self._forget, run)
+        if len(self._runs) > MAX_WARM:
+            self._forget(next(iter(self._runs.values())))
 
-        def expire() -> None:
-            if self._runs.get(run.session_id) is run:
-                del self._runs[run.session_id]
-                on_expired(run)
+    def clear(self) -> None:
+        """Forget all runs."""
+        for run in list(self._runs.values()):
+            self._forget(run)
 
-        run.expiry = asyncio.get_running_loop().call_later(idle_timeout_s, expire)
-
-    def clear(self) -> list[Run]:
-        """Forget all runs; returns them."""
-        runs, self._runs = list(self._runs.values()), {}
-        for run in runs:
-            if run.expiry is not None:
-                run.expiry.cancel()
-        return runs
+    def _forget(self, run: Run) -> None:
+        if run.expiry is not None:
+            run.expiry.cancel()
+        if self._runs.get(run.session_id) is run:
+            del self._runs[run.session_id]
