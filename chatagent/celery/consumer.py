@@ -17,7 +17,7 @@ from celery.worker.consumer import Consumer
 logger = logging.getLogger(__name__)
 
 #: Seconds between attempts to reach a broker that went away. Celery's own grow from 2 to 30, while chats wait.
-RECONNECT_S = 0.5
+RECONNECT_S = 1.0
 
 
 class RobustConsumer(Consumer):  # type: ignore[misc]
