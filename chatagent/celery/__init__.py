@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chatagent.celery.app import make_app, mount
     from chatagent.celery.enqueue import Enqueue
-    from chatagent.celery.mount import make_app, mount
     from chatagent.celery.producer import CELERY_SETTINGS, make_producer
     from chatagent.celery.service import Options, Service
 
@@ -19,9 +19,9 @@ _HOMES = {
     "Enqueue": "enqueue",
     "Options": "service",
     "Service": "service",
-    "make_app": "mount",
+    "make_app": "app",
     "make_producer": "producer",
-    "mount": "mount",
+    "mount": "app",
 }
 
 __all__ = ["CELERY_SETTINGS", "Enqueue", "Options", "Service", "make_app", "make_producer", "mount"]
