@@ -92,6 +92,7 @@ def test_a_dead_step_is_closed_piece_by_piece() -> None:
         {"type": "text-end", "id": "t"},
         {"type": "reasoning-start", "id": "r"},
         {**_CALL, "toolCallId": "open", "dynamic": True},
+        {"type": "tool-output-available", "toolCallId": "open", "output": 1, "preliminary": True},
         {**_CALL, "toolCallId": "answered"},
         {"type": "tool-output-available", "toolCallId": "answered", "output": 1},
     ]

@@ -53,6 +53,13 @@ def test_a_call_that_is_about_to_be_executed_is_told() -> None:
     assert told[-1] == {"role": "assistant", "content": None, "tool_calls": [_TOLD_CALL]}
 
 
+def test_an_approval_that_was_never_given_is_forgotten_when_the_user_goes_on() -> None:
+    """The provider would have executed this one itself, so it is told although it has no result."""
+    part = _call("approval-requested", approval={"id": "ap"}, providerExecuted=True)
+    assert to_model_messages([_user(_text("q")), _assistant(part)])[-1]["tool_calls"] == [_TOLD_CALL]
+    assert len(to_model_messages([_user(_text("q")), _assistant(part), _user(_text("go on"))])) == 2
+
+
 def test_a_denied_call_is_told_with_its_reason() -> None:
     denied = {"id": "ap", "approved": False}
     for part in (_call("approval-responded", approval=denied), _call("output-denied", approval=denied)):

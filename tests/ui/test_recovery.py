@@ -109,6 +109,12 @@ def test_text_outside_of_steps_is_taken_back_without_the_step_before_it() -> Non
     assert kept.chunks[0] == {"type": "reset-step"} and kept.chunks[-1] == {"type": "finish-step"}
 
 
+def test_what_came_after_a_reset_is_broken_too() -> None:
+    step: list[Chunk] = [{"type": "start-step"}, *_TEXT, {"type": "text-end", "id": "t"}, {"type": "finish-step"}]
+    kept = recover([*step, *_TEXT, {"type": "reset-step"}, *_TEXT])
+    assert kept.message["parts"] == [{"type": "step-start"}]
+
+
 def test_what_was_continued_is_never_taken_back() -> None:
     initial = fold_message([{"type": "start", "messageId": "m"}, {"type": "start-step"}, *_CALL])
     kept = recover([{"type": "start", "messageId": "m"}, _OUTPUT, {"type": "start-step"}, *_TEXT], initial)
