@@ -1,0 +1,19 @@
+"""Chat with agents from Python, over a gateway: `Chat` for threads, `AsyncChat` for asyncio."""
+
+from chatagent.client.asynchronous import AsyncAnswer, AsyncChat, AsyncSessions
+from chatagent.client.blocking import Answer, Chat, Sessions
+from chatagent.client.gateway import Limits
+from chatagent.client.result import Result, ToolCall, tool_call
+
+__all__ = [
+    "Answer",
+    "AsyncAnswer",
+    "AsyncChat",
+    "AsyncSessions",
+    "Chat",
+    "Limits",
+    "Result",
+    "Sessions",
+    "ToolCall",
+    "tool_call",
+]

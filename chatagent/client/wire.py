@@ -1,0 +1,62 @@
+"""What both colours of the client share about httpx: settings, requests, and text out of chunks."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from chatagent.client.gateway import Gateway, Limits
+from chatagent.client.want import Call, Chunk
+from chatagent.errors import ChatAgentError
+
+#: Failures after which the gateway cannot have got the request.
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def settings(url: str, limits: Limits) -> dict[str, Any]:
+    """How to make a client of httpx; a gateway on this machine is not asked by way of a proxy."""
+    timeout = httpx.Timeout(limits.call_s, connect=limits.connect_s, pool=limits.connect_s)
+    pool = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+    return {"timeout": timeout, "limits": pool, "trust_env": not _loopback(url)}
+
+
+def request(http: httpx.Client | httpx.AsyncClient, gateway: Gateway, call: Call) -> httpx.Request:
+    """The request of a call."""
+    limits = gateway.limits
+    headers = {"Accept": "text/event-stream, application/json"}
+    if call.token is not None:
+        headers["Authorization"] = f"Bearer {call.token}"
+    read_s = limits.read_s if call.stream else limits.call_s
+    timeout = httpx.Timeout(limits.call_s, connect=limits.connect_s, read=read_s, pool=limits.connect_s)
+    return http.build_request(
+        call.method,
+        f"{gateway.url}{call.path}",
+        json=call.body,
+        params=dict(call.query) or None,
+        headers=headers,
+        timeout=timeout,
+    )
+
+
+def delta(chunk: Chunk) -> str:
+    """The text of a chunk. Raises: ChatAgentError for the one that tells a failure."""
+    if chunk["type"] == "error":
+        raise ChatAgentError(str(chunk.get("errorText")))
+    return str(chunk["delta"]) if chunk["type"] == "text-delta" else ""
+
+
+def text_deltas(chunks: Iterable[Chunk]) -> Iterator[str]:
+    """The text of chunks."""
+    return filter(None, map(delta, chunks))
+
+
+def _loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
