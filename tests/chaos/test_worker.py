@@ -106,6 +106,27 @@ def test_a_worker_that_is_told_to_end_hands_its_answers_over(
         chat.close()
 
 
+def test_a_stop_while_nobody_answers_ends_the_turn(
+    fleet: Fleet, clients: Clients, server: Server, gate: Path, tmp_path: Path
+) -> None:
+    fleet.staff(2)
+    diary = tmp_path / "diary"
+    chat = open_page(clients, "ws7", server)
+    chat.send(message(note(diary, "begun"), say(3), hold(gate)))
+    chat.wait_text(words(3))
+
+    _holder(fleet, server, chat).kill()
+    assert server.stop(chat.chat_id)
+    chat.wait_settled()
+
+    stored = server.wait_idle(chat.chat_id)
+    assert [each["role"] for each in stored] == ["user", "assistant"]
+    assert diary.read_text() == "begun\n"
+    assert_same(chat, server)
+    chat.ask("go on")
+    assert text_of(assert_same(chat, server)[-1]) == "You said: go on"
+
+
 def test_messages_that_wait_behind_a_killed_turn_are_answered_in_order(
     fleet: Fleet, clients: Clients, server: Server, gate: Path, tmp_path: Path
 ) -> None:

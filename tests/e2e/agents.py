@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chatagent import chat, step_count_is, stream_text, tool
-from chatagent.llm import StreamTextResult
+from chatagent.llm import StreamTextResult, client_tool
 from tests.e2e.script import Step, read_steps
 
 #: Where the fake provider listens; set for the worker.
@@ -67,7 +67,20 @@ async def wait_for(gate: str) -> str:
     return "it is there"
 
 
-@chat.agent("model", tools=[get_weather, book, wait_for])
+@tool(needs_approval=True)
+async def pay(file: str, euros: int) -> str:
+    """Pay; the user is asked before. It is one more line in the file."""
+    _append(Path(file), f"{euros}")
+    return f"paid {euros}"
+
+
+@client_tool
+async def ask_place() -> str:
+    """Ask the browser where it is."""
+    raise NotImplementedError("the page answers")
+
+
+@chat.agent("model", tools=[get_weather, book, wait_for, pay, ask_place])
 async def model(turn: chat.Turn[Any]) -> StreamTextResult:
     """Asks the fake provider, which does what the message says (see `tests.provider`)."""
     return stream_text(

@@ -64,16 +64,22 @@ function makeTransport({ client, url, headers, body, token }, wire) {
   return new sdk.WebSocketChatTransport({ url: `${url}/ws`, params: token ? { token } : {}, headers, body, webSocket });
 }
 
+/** When a page sends by itself: the last answer waits for nothing but the server. */
+const complete = sdk => state =>
+  sdk.lastAssistantMessageIsCompleteWithToolCalls(state) ||
+  (sdk.lastAssistantMessageIsCompleteWithApprovalResponses?.(state) ?? false);
+
 function open({ chat: name, id, messages = [], ...how }) {
   const tell = (event, more) => write({ chat: name, event, ...more });
   const wire = { chunks: 0, cutAfter: Infinity, tell };
   const transport = makeTransport(how, wire);
-  const { AbstractChat } = sdks[how.client.at(-1)];
-  class Chat extends AbstractChat {}
+  const sdk = sdks[how.client.at(-1)];
+  class Chat extends sdk.AbstractChat {}
   const chat = new Chat({
     id,
     transport,
     state: new PageState(messages, tell),
+    sendAutomaticallyWhen: complete(sdk),
     onData: part => tell('data', { part }),
     onError: error => tell('error', { name: error.name, message: error.message }),
     onFinish: ({ isAbort, isDisconnect, isError, message }) =>
@@ -98,6 +104,9 @@ const commands = {
   resume: it => begin(it, it.chat.resumeStream()),
   /** What `useChat` does when a page that lost its connection becomes visible. */
   revive: it => begin(it, it.chat['~resumeStreamIfDisconnected']()),
+  toolOutput: (it, { tool, toolCallId, output }) => begin(it, it.chat.addToolOutput({ tool, toolCallId, output })),
+  approve: (it, { id, approved, reason }) =>
+    begin(it, it.chat.addToolApprovalResponse({ id, approved, ...(reason ? { reason } : {}) })),
   stop: it => it.chat.stop(),
   /** Lose the connection when `after` more chunks have come. */
   drop: ({ wire }, { after }) => {

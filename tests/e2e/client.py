@@ -110,6 +110,10 @@ class Chat:
         """Begin to send; the answer comes by itself."""
         self._begin("send", text=text)
 
+    def send_parts(self, *parts: dict[str, Any]) -> None:
+        """Begin to send a message of these parts."""
+        self._begin("send", parts=parts)
+
     def edit(self, message_id: str, text: str) -> None:
         """Replace a message of the user and drop what follows it."""
         self._begin("send", text=text, messageId=message_id)
@@ -125,6 +129,14 @@ class Chat:
     def revive(self) -> None:
         """Go on after a lost connection, as a page does when it becomes visible."""
         self._begin("revive")
+
+    def tool_output(self, tool: str, call_id: str, output: Any) -> None:
+        """Answer a tool call that the page runs; the page sends it on when it was the last."""
+        self._begin("toolOutput", tool=tool, toolCallId=call_id, output=output)
+
+    def approve(self, approval_id: str, approved: bool, reason: str | None = None) -> None:
+        """Approve or deny a tool call; the page sends it on when it was the last."""
+        self._begin("approve", id=approval_id, approved=approved, reason=reason)
 
     def stop(self) -> None:
         """`chat.stop()`: over HTTP it only hangs up, over the WebSocket it also tells the server."""
@@ -154,6 +166,10 @@ class Chat:
     def wait_settled(self) -> None:
         """Wait until all that was begun has ended."""
         self._wait(lambda: self._settled == self._started, "the answer ended")
+
+    def wait_answers(self, count: int) -> None:
+        """Wait until so many answers have ended, also those that the page asked for by itself."""
+        self._wait(lambda: len(self.finishes) >= count and self.status in ("ready", "error"), f"{count} answers")
 
     def wait_chunks(self, count: int) -> None:
         """Wait until so many chunks have come."""

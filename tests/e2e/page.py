@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from tests.e2e.client import Chat, Client, Clients
@@ -27,5 +28,7 @@ def reload_page(clients: Clients, chat: Chat, server: Server) -> Chat:
 def assert_same(chat: Chat, server: Server) -> list[dict[str, Any]]:
     """The page holds what is stored; gives it."""
     stored = server.messages(chat.chat_id)
-    assert canonical(chat.messages()) == canonical(stored)
+    shown, kept = canonical(chat.messages()), canonical(stored)
+    difference = difflib.unified_diff(kept.splitlines(), shown.splitlines(), "stored", "shown", lineterm="")
+    assert shown == kept, "\n".join(difference)
     return stored

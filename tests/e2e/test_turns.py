@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.client import Client, Clients
 from tests.e2e.page import assert_same, open_page
-from tests.e2e.script import fail, message, part, say, words
-from tests.e2e.server import Server, text_of
+from tests.e2e.script import fail, hold, message, part, say, words
+from tests.e2e.server import Server, canonical, text_of
+from tests.provider import FakeProvider
+from tests.stack import wait_until
 
 pytestmark = pytest.mark.e2e
+
+#: Text that breaks line-based streams, byte counts and escapes.
+TEXTS = [
+    "line\nbreaks\r\nand\ttabs",
+    "data: [DONE]\n\ndata: {}",
+    "\u2028 \u2029 \x85 \x00 \x1f \ufeff",
+    "👩‍👩‍👧‍👦 é ﷽ שלום 漢字",
+    '"quotes" \\ back\\slashes </script> __proto__ #turn-complete {}',
+]
 
 
 def test_two_turns_are_held_as_they_are_stored(client: Client, clients: Clients, server: Server) -> None:
@@ -51,6 +63,49 @@ def test_an_edited_message_drops_what_followed(client: Client, clients: Clients,
 
     stored = assert_same(chat, server)
     assert [text_of(each) for each in stored] == ["uno", "You said: uno"]
+
+
+def test_any_text_comes_back_as_it_was(client: Client, clients: Clients, server: Server) -> None:
+    chat = open_page(clients, client, server)
+    texts = [*TEXTS, "".join(TEXTS)]
+    for text in texts:
+        chat.ask(text)
+
+    stored = assert_same(chat, server)
+    assert [text_of(each) for each in stored[::2]] == texts
+    assert [text_of(each) for each in stored[1::2]] == [f"You said: {text}" for text in texts]
+
+
+def test_a_message_sent_in_mid_answer_is_answered_after_it(
+    client: Client, clients: Clients, server: Server, gate: Path
+) -> None:
+    chat = open_page(clients, client, server)
+    chat.send(message(say(3), hold(gate), say(3)))
+    chat.wait_text(words(3))
+
+    other = clients.open(client, server.url, chat.chat_id, token=chat.token, messages=server.messages(chat.chat_id))
+    other.send("and then?")
+    wait_until(lambda: len(server.messages(chat.chat_id)) >= 2, "the second message is there")
+    gate.touch()
+    chat.wait_settled()
+    other.wait_settled()
+
+    stored = server.messages(chat.chat_id)
+    assert [text_of(each) for each in stored[1:]] == [words(6), "and then?", "You said: and then?"]
+    assert canonical(chat.messages()) == canonical(stored[:2])
+    assert canonical(other.messages()[-2:]) == canonical(stored[2:])
+
+
+def test_a_file_comes_with_a_message(client: Client, clients: Clients, server: Server, provider: FakeProvider) -> None:
+    chat = open_page(clients, client, server, "model")
+    file = {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,iVBORw0KGgo="}
+    chat.send_parts(file, {"type": "text", "text": f"look {chat.chat_id}"})
+    chat.wait_settled()
+
+    stored = assert_same(chat, server)
+    assert stored[0]["parts"][0] == file
+    content = next(each for each in provider.requests if chat.chat_id in json.dumps(each.body)).body["messages"][-1]
+    assert content["content"][0]["image_url"]["url"] == file["url"]
 
 
 def test_two_tools_run_in_one_step(client: Client, clients: Clients, server: Server) -> None:
