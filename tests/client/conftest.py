@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,10 +11,13 @@ from tests.client.colour import COLOURS, Colour
 from tests.client.cutter import Cutter
 from tests.flask.conftest import gateway, new_gateway, shared_gateway, worker
 from tests.flask.gateway_process import GatewayProcess
+from tests.flask.scripted_worker import ScriptedWorker, Turn
 
 __all__ = ["gateway", "new_gateway", "shared_gateway", "worker"]
 
 NewCutter = Callable[[int], Cutter]
+#: What the worker does with the next turns.
+Plan = deque[Callable[[Turn], object]]
 
 
 @pytest.fixture(params=COLOURS)
@@ -35,3 +39,15 @@ def cut_after(gateway: GatewayProcess) -> Iterator[NewCutter]:
     yield make
     for cutter in made:
         cutter.close()
+
+
+@pytest.fixture
+def plan(worker: ScriptedWorker) -> Plan:
+    """The worker answers each turn with what is next in the plan."""
+    plan: Plan = deque()
+
+    def answer(turn: Turn) -> None:
+        plan.popleft()(turn)
+
+    worker.serve(answer)
+    return plan

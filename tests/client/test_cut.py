@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,15 +10,13 @@ import pytest
 
 from chatagent.client import Chat
 from tests.client.colour import LIMITS, Colour, Told
-from tests.client.conftest import NewCutter
+from tests.client.conftest import NewCutter, Plan
 from tests.client.cutter import Cutter
 from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, say
 
 Chunk = dict[str, Any]
-#: What the worker does with the next turns.
-Plan = deque[Callable[[Turn], object]]
 
 _CALL = {"toolCallId": "call1", "toolName": "search"}
 #: A turn with everything in it.
@@ -47,13 +44,6 @@ TURN: list[Chunk] = [
 TEXT = "".join(f"w{at} " for at in range(16))
 #: With it, no message is sent again: the running answer is resumed.
 RESUMING = replace(LIMITS, same_s=-1)
-
-
-@pytest.fixture
-def plan(worker: ScriptedWorker) -> Plan:
-    plan: Plan = deque()
-    worker.serve(lambda turn: plan.popleft()(turn))
-    return plan
 
 
 def options(cutter: Cutter, chat_id: str, **further: Any) -> dict[str, Any]:
