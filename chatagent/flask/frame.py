@@ -10,6 +10,7 @@ import orjson
 from chatagent.errors import BadRequest, ChatAgentError
 from chatagent.flask.access import bearer
 from chatagent.flask.message import MAX_ID
+from chatagent.ui import decode
 
 FrameType = Literal["send", "resume", "abort", "watch", "unwatch", "stop", "ack", "ping", "auth"]
 _TYPES: tuple[str, ...] = get_args(FrameType)
@@ -55,8 +56,8 @@ class Frame:
 def read_frame(data: str | bytes) -> Frame:
     """Read what a client sent. Raises: BadRequest, after which the connection cannot be trusted (close 1008)."""
     try:
-        fields = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        fields: Any = decode(data)
+    except ValueError as error:
         raise BadRequest("the frame is not valid JSON") from error
     if not isinstance(fields, dict):
         raise BadRequest("the frame must be a JSON object")

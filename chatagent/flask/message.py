@@ -6,14 +6,14 @@ Source: AI SDK reference: request body of `DefaultChatTransport` and `send` fram
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from chatagent.errors import BadRequest
 from chatagent.redis.session import ID_PREFIX
+from chatagent.ui import decode
 
 #: Longest id of a chat, message, agent or request.
 MAX_ID = 256
@@ -46,8 +46,8 @@ def read_json(raw: bytes) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
+        value: Any = decode(raw)
+    except ValueError as error:
         raise BadRequest("the body is not valid JSON") from error
     if not isinstance(value, dict):
         raise BadRequest("the body must be a JSON object")
@@ -84,8 +84,8 @@ def part_id(message: Mapping[str, Any], message_id: str | None) -> str | None:
     """What makes a message sent twice one message: its id and content. None for a message without an id."""
     if not isinstance(message.get("id"), str):
         return None
-    content = orjson.dumps([message_id, message], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(content).hexdigest()[:32]
+    content = json.dumps([message_id, message], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def read_message(message: Any, field: str = "message") -> dict[str, Any]:

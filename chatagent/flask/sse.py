@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from typing import Literal
 
-import orjson
 from flask import Blueprint, Response, request
 
 from chatagent.errors import BadRequest, ChatAgentError, StoreDown
@@ -19,7 +18,7 @@ from chatagent.flask.feed import AnswerFeed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json, read_send
 from chatagent.record import chunk_type
-from chatagent.ui import Dialect, drop_dead_steps, encode
+from chatagent.ui import Dialect, decode, encode, replay
 
 #: What the JavaScript server sends with such a stream.
 HEADERS = {
@@ -107,7 +106,7 @@ def _leave_out_dead_steps(feed: AnswerFeed, dialect: Dialect) -> None:
     try:
         told = feed.told_so_far()
         if any(chunk_type(raw) == "reset-step" for raw in told):
-            told = [encode(chunk) for chunk in drop_dead_steps(map(orjson.loads, told))]
+            told = [encode(chunk) for chunk in replay(map(decode, told))]
         feed.tell_first(told)
     except BaseException:
         feed.close()

@@ -72,7 +72,7 @@ class ToolCall:
             return describe(self.error)
         output = self.output
         if self.tool is not None and self.tool.to_model_output is not None:
-            output = self.tool.to_model_output(output)
+            return model_output(self.tool.to_model_output(output), content=True)
         return model_output(output)
 
     def to_message(self) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-import orjson
 import redis
 
 from chatagent.errors import NotFound
 from chatagent.record import InRecord, Kind
 from chatagent.redis.keys import Keys
 from chatagent.redis.session import Session, read_session, store_errors
+from chatagent.ui import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class History:
         records = [read_inbox_entry(entry) for entry in entries]
         return Snapshot(
             session=session,
-            messages=[orjson.loads(message) for message in messages],
+            messages=[decode(message) for message in messages],
             unread=[record for record in records if record.seq > session.in_cursor],
         )
 
@@ -57,6 +57,6 @@ def read_inbox_entry(entry: tuple[bytes, dict[bytes, bytes]]) -> InRecord:
     return InRecord(
         seq=int(entry_id.split(b"-")[0]) - 1,
         kind=cast(Kind, found[b"k"].decode()),
-        payload=orjson.loads(found[b"p"]),
+        payload=decode(found[b"p"]),
         at_ms=int(found[b"t"]),
     )

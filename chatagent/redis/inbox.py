@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
 import redis
 
 from chatagent.errors import Closed, NotFound, Retryable
@@ -16,6 +15,7 @@ from chatagent.record import Kind
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run, script
 from chatagent.redis.session import store_errors
+from chatagent.ui import encode_value
 
 #: Seconds for which a part id is remembered.
 PART_TTL_S = 300
@@ -65,7 +65,7 @@ class Inbox:
             self.keys.inbox(session_id),
             self.keys.part(session_id, part_id or new_id()),
         ]
-        args = [kind, orjson.dumps(payload), PART_TTL_S, MAX_UNREAD, self.keys.worker_channel(""), _TASK_OVERDUE_MS]
+        args = [kind, encode_value(payload), PART_TTL_S, MAX_UNREAD, self.keys.worker_channel(""), _TASK_OVERDUE_MS]
         with store_errors():
             _, answer, *_ = run(
                 self.client,

@@ -23,7 +23,7 @@ from chatagent.redis.keys import Keys
 from chatagent.redis.script import run_async, script
 from chatagent.redis.session import labels, pairs
 from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
-from chatagent.ui import encode
+from chatagent.ui import decode, encode
 
 logger = logging.getLogger(__name__)
 
@@ -263,9 +263,9 @@ def _claim(answer: list[Any], known_epoch: int) -> Claim:
         epoch=epoch,
         turn=int(fields[b"turn"]),
         attempt=int(fields[b"attempts"]),
-        record=InRecord(seq, cast(Kind, kind.decode()), orjson.loads(payload), at_ms),
+        record=InRecord(seq, cast(Kind, kind.decode()), decode(payload), at_ms),
         stopped=stopped == 1,
-        history=None if known_epoch == epoch - 1 else [orjson.loads(message) for message in history],
+        history=None if known_epoch == epoch - 1 else [decode(message) for message in history],
         tail=list(tail),
         run_id=text(b"run_id") or "",
         previous_run_id=text(b"previous_run_id"),

@@ -25,7 +25,7 @@ from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
 from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortController, AbortSignal
-from chatagent.ui import cleanup_aborted_parts, encode, recover, to_model_messages
+from chatagent.ui import cleanup_aborted_parts, decode, encode, recover, to_model_messages
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class AnsweredTurn:
 
     def _recover(self) -> None:
         """Go on from what a dead attempt left: its completed steps are kept, the broken one is redone."""
-        chunks = [orjson.loads(record) for record in self.claim.tail if control_kind(record) is None]
+        chunks = [decode(record) for record in self.claim.tail if control_kind(record) is None]
         initial = self._applied.response
         self._resumed = bool(chunks)
         self._told: list[dict[str, Any]] = []
@@ -230,7 +230,7 @@ class AnsweredTurn:
         last = messages[-1] if messages else None
         pending = [part["toolCallId"] for part in (last or {}).get("parts", ()) if _runnable(part, tools)]
         outputs = {name: tool.to_model_output for name, tool in tools.items() if tool.to_model_output is not None}
-        return to_model_messages(messages, keep_tool_calls=pending, tool_outputs=outputs)
+        return to_model_messages(messages, keep_tool_calls=pending, tool_outputs=outputs, omit_old_files=True)
 
     async def _call_hooks(self, name: str, event: Any) -> None:
         hooks = self.agent.hooks.get(name, ())
@@ -254,7 +254,7 @@ class AnsweredTurn:
             total[name] = total.get(name, 0) + value
         fields = {"usage": orjson.dumps(total)}
         if not self.claim.title and (title := _title(messages)):
-            fields["title"] = title.encode()
+            fields["title"] = title.encode("utf-8", "replace")
         headers = {
             "in": self.claim.record.seq,
             "turn": self.claim.turn,
@@ -319,8 +319,7 @@ class AnsweredTurn:
 
     def _snapshot(self) -> dict[str, Any]:
         """The answer as it is now; the live one changes with every chunk."""
-        message: dict[str, Any] = orjson.loads(encode(self.response.message))
-        return message
+        return decode(encode(self.response.message))
 
 
 def give_up(claim: Claim, run: Run) -> Commit:

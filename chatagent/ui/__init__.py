@@ -2,7 +2,6 @@
 
 from chatagent.ui.abort import cleanup_aborted_parts
 from chatagent.ui.chunk import FINISH_REASONS, finish_reason, validate_chunk
-from chatagent.ui.dead_step import drop_dead_steps
 from chatagent.ui.dialect import Dialect
 from chatagent.ui.encode import decode, encode, encode_value
 from chatagent.ui.fold import Fold, fold_message
@@ -18,7 +17,6 @@ __all__ = [
     "Recovered",
     "cleanup_aborted_parts",
     "decode",
-    "drop_dead_steps",
     "encode",
     "encode_value",
     "finish_reason",

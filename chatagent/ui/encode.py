@@ -65,7 +65,10 @@ def decode(raw: bytes | str) -> dict[str, Any]:
     try:
         value: dict[str, Any] = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        value = json.loads(raw)
+        try:
+            value = json.loads(raw)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
     return value
 
 

@@ -37,13 +37,15 @@ def to_model_messages(
     convert_data_part: ConvertDataPart | None = None,
     keep_tool_calls: Collection[str] = (),
     tool_outputs: Mapping[str, Callable[[Any], Any]] | None = None,
+    omit_old_files: bool = False,
 ) -> list[ModelMessage]:
     """The conversation as a model is told it.
 
     Calls without a result are dropped, unless their ids are in `keep_tool_calls` (because they are about to be
     executed); with `ignore_incomplete_tool_calls` those with a preliminary result as well. `convert_data_part` makes
     a `{"type": "text", …}` or file part of a data part. `tool_outputs` say per tool what the model sees of an output.
-    Raises: BadRequest for a role or a file that no model takes.
+    With `omit_old_files` a file that no model takes is only named, except in the last user message: so it fails the
+    turn that brings it, not all later ones. Raises: BadRequest for a role or a file that no model takes.
     """
     users = [at for at, message in enumerate(messages) if message.get("role") == "user"]
     converter = _Converter(ignore_incomplete_tool_calls, convert_data_part, set(keep_tool_calls), tool_outputs or {})
@@ -53,7 +55,8 @@ def to_model_messages(
             case "system":
                 found.append(_system(message))
             case "user":
-                found += converter.user(message.get("parts", ()))
+                parts = message.get("parts", ())
+                found += converter.user(_name_odd_files(parts) if omit_old_files and at < users[-1] else parts)
             case "assistant":
                 # What was asked for approval before a later question was left unanswered.
                 found += converter.assistant(message.get("parts") or (), stale=bool(users) and at < users[-1])
@@ -200,6 +203,20 @@ def _reason(approval: Part) -> Any:
 
 def _is_content(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") in ("text", "image_url", "input_audio", "file")
+
+
+def _name_odd_files(parts: Sequence[Part]) -> list[Part]:
+    """The parts, with a text in place of each file that no model takes."""
+    named: list[Part] = []
+    for part in parts:
+        try:
+            if part["type"] == "file":
+                file_content(part)
+        except BadRequest:
+            name = part.get("filename") or part.get("mediaType") or "without a name"
+            part = {"type": "text", "text": f"[a file was left out here: {name}]"}
+        named.append(part)
+    return named
 
 
 def _system(message: UIMessage) -> ModelMessage:

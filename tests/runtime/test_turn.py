@@ -342,6 +342,37 @@ def test_regenerate_and_edit_cut_the_history(redis_url: str) -> None:
     live(redis_url, test)
 
 
+def test_a_file_that_no_model_takes_fails_its_own_turn_and_none_after(redis_url: str) -> None:
+    async def test(world: World) -> None:
+        session = world.chat(echo)
+        archive = {
+            "type": "file",
+            "mediaType": "application/zip",
+            "url": "data:application/zip;base64,AA==",
+            "filename": "a.zip",
+        }
+        message = {"id": "u1", "role": "user", "parts": [archive]}
+        async with world.engine(echo) as engine:
+            world.side.inbox.push(session.id, "message", {"trigger": "submit-message", "message": message})
+            assert await engine.run_turn("echo", session.id) == "failed"
+            assert "application/zip" in world.chunks(session)[-1]["errorText"]
+            assert await world.turn(engine, session, "next", "u2") == "completed"
+
+    live(redis_url, test)
+
+
+def test_half_a_character_from_a_client_harms_nothing(redis_url: str) -> None:
+    async def test(world: World) -> None:
+        session = world.chat(echo)
+        async with world.engine(echo) as engine:
+            assert await world.turn(engine, session, "half \ud83d") == "completed"
+            assert text_of(world.history(session))[0] == "half \ud83d"
+        async with world.engine(echo, owner="w2") as cold:
+            assert await world.turn(cold, session, "next", "u2") == "completed"
+
+    live(redis_url, test)
+
+
 def test_two_hundred_messages_are_answered_one_at_a_time_in_order(redis_url: str) -> None:
     running = 0
     overlaps: list[int] = []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatagent.ui import drop_dead_steps, fold_message
+from chatagent.ui import replay, fold_message
 
 Chunk = dict[str, Any]
 
@@ -19,7 +19,7 @@ def text(part_id: str, words: str) -> list[Chunk]:
 
 def check(log: list[Chunk]) -> None:
     """What is left makes the same message, for clients that know `reset-step` and for those that do not."""
-    left = drop_dead_steps(log)
+    left = replay(log)
     assert all(chunk["type"] != "reset-step" for chunk in left)
     assert fold_message(left, major=7) == fold_message(log, major=7)
     assert fold_message(left, major=6) == fold_message(left, major=7)
