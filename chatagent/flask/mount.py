@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, g, request
 from flask_sock import Sock
 
 from chatagent.errors import Forbidden, StoreDown
-from chatagent.flask import answer, page, sse
+from chatagent.flask import answer, page, realtime, sse
 from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Dispatch, Gateway
@@ -53,6 +53,7 @@ def mount(
     _guard(blueprint, access, options)
     sse.register(blueprint, mounted.gateway)
     SessionApi(mounted.gateway).register(blueprint)
+    realtime.register(blueprint, mounted.gateway)
     _add_health(blueprint, opened, broker_ping)
     _add_socket(app, blueprint, mounted)
     page.register(blueprint, mounted.gateway)
@@ -81,7 +82,7 @@ def _guard(blueprint: Blueprint, access: Access, options: Options) -> None:
             response.headers["Access-Control-Allow-Headers"] = request.headers.get(
                 "Access-Control-Request-Headers", "Authorization, Content-Type"
             )
-            response.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, OPTIONS"
             response.headers["Access-Control-Expose-Headers"] = "*"
             response.vary.add("Origin")
         return response

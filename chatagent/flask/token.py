@@ -6,6 +6,7 @@ for all of the kind; `read:all`, `write:all` and `admin` count for everything.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Identity:
     scopes: frozenset[str] = USER_SCOPES
     #: Seconds since 1970 at which this ends, if it does.
     expires_s: float | None = None
+    #: Seconds for which its token was made, if it says so.
+    lifetime_s: float | None = None
 
     @property
     def admin(self) -> bool:
@@ -43,7 +46,11 @@ class Identity:
 
     @property
     def expired(self) -> bool:
-        return self.expires_s is not None and time.time() > self.expires_s + _LEEWAY_S
+        return self.left_s() < 0
+
+    def left_s(self) -> float:
+        """Seconds until this is accepted no longer."""
+        return math.inf if self.expires_s is None else self.expires_s + _LEEWAY_S - time.time()
 
     def may(self, action: Action, session: Session) -> bool:
         """Whether this identity may read or write a chat.
@@ -99,4 +106,6 @@ class Tokens:
         scopes = claims.get("scopes", [])
         if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
             raise Unauthorized("the token's scopes must be a list of strings; get a new one")
-        return Identity(claims.get("sub"), frozenset(scopes), float(claims["exp"]))
+        ends, made = claims["exp"], claims.get("iat")
+        lifetime_s = max(1.0, float(ends - made)) if isinstance(made, int | float) else None
+        return Identity(claims.get("sub"), frozenset(scopes), float(ends), lifetime_s)

@@ -1,0 +1,194 @@
+"""One subscriber of an outbox over S2's framing: from its cursor on, over all turns, until it may read no longer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from chatagent.errors import ChatAgentError, StoreDown
+from chatagent.flask import s2
+from chatagent.flask.access import require
+from chatagent.flask.feed import Feed
+from chatagent.flask.gateway import Gateway
+from chatagent.flask.token import Action, Identity
+from chatagent.redis.session import Session
+from chatagent.relay import Batch
+
+#: Seconds between signs of life on a quiet stream: clients give a silent one up after 60.
+HEARTBEAT_S = 20.0
+#: Bytes of records sent at once.
+_SLICE_BYTES = 64 * 1024
+#: Seconds until Redis is asked again when it does not answer.
+_RETRY_S = 0.25
+#: Seconds between two looks for a chat that does not exist yet.
+_LOOK_S = 0.5
+_ACTIONS: tuple[Action, ...] = ("read", "write")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a subscriber asks for."""
+
+    #: Seq of the last record that it has, -1 for all that are kept; None when it has never read.
+    cursor: int | None = None
+    #: Seconds without a record after which the stream ends.
+    timeout_s: int = 60
+    #: Only what is new from now on.
+    latest: bool = False
+    #: End at once when nothing is going on.
+    peek: bool = False
+    #: Generation of the AI SDK that reads; None: what all of them accept.
+    major: Literal[5, 6, 7] | None = None
+
+
+class OutStream:
+    """The stream of one subscriber. `open` comes first, unless the chat does not exist yet."""
+
+    def __init__(self, gateway: Gateway, identity: Identity, chat_id: str, asked: Asked) -> None:
+        self.settled = False
+        self._gateway = gateway
+        self._identity = identity
+        self._chat_id = chat_id
+        self._asked = asked
+        self._wake = threading.Event()
+        self._feed: Feed | None = None
+        self._encoder = s2.Encoder(asked.major, self._fresh_token)
+        self._actions: list[Action] = []
+        #: Last record that the client has, and the last that a settled stream shows.
+        self._cursor = -1
+        self._until = -1
+
+    def open(self, session: Session) -> None:
+        """Listen to the chat. Raises: Forbidden, NotFound, StoreDown."""
+        require(self._identity, "read", session)
+        backend = self._gateway.backend
+        self._chat_id = session.chat_id
+        self._actions = [action for action in _ACTIONS if self._identity.may(action, session)]
+        feed = Feed(backend, session.id, self._wake)
+        try:
+            now = backend.sessions.get(session.id)
+            self._cursor = self._start(now)
+            self._until = now.out_seq
+            self.settled = self._asked.peek and now.status == "idle" and now.out_seq >= 0
+            if self._cursor not in (-1, now.complete_seq, now.out_seq) or now.status != "idle":
+                self._pass_over(session.id)
+            feed.place(self._cursor, caught_up=False)
+        except BaseException:
+            feed.close()
+            raise
+        self._feed = feed
+
+    def _start(self, now: Session) -> int:
+        """The record after which the stream starts.
+
+        Who has never read and comes while a turn runs wants that turn alone: the client would put what it is shown of
+        the turn before into the new answer. A cursor past the end is that of a log which lost its end.
+        """
+        if self._asked.cursor is not None:
+            return min(self._asked.cursor, now.out_seq)
+        if self._asked.latest:
+            return now.out_seq
+        return now.complete_seq if now.status != "idle" else -1
+
+    def _pass_over(self, session_id: str) -> None:
+        """Show the encoder what the client has of the turn that it is in."""
+        last = -1
+        while last < self._cursor:
+            found = self._gateway.backend.outbox.read(session_id, last)
+            seen = [each.raw for each in found if each.seq <= self._cursor]
+            if not seen:
+                break
+            self._encoder.pass_over(Batch(found[0].seq, seen))
+            last = found[-1].seq
+
+    def events(self) -> Iterator[bytes]:
+        """The stream; a comment comes first, so that headers leave at once."""
+        try:
+            yield b": stream-open\n\n"
+            yield from self._born()
+            if self._feed is not None:
+                yield from self._records(self._feed)
+            yield s2.DONE
+        except ChatAgentError as error:
+            yield s2.error_event(str(error))
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._feed is not None:
+            self._feed.close()
+
+    def _born(self) -> Iterator[bytes]:
+        """Wait until there is such a chat."""
+        quiet = _Quiet(self._asked.timeout_s, self._identity)
+        while self._feed is None and not quiet.over:
+            session = self._gateway.backend.sessions.find(self._chat_id)
+            if session is not None:
+                self.open(session)
+            elif quiet.wait(self._wait, _LOOK_S):
+                yield s2.ping_event(_now_ms())
+
+    def _records(self, feed: Feed) -> Iterator[bytes]:
+        quiet = _Quiet(self._asked.timeout_s, self._identity)
+        while not quiet.over:
+            self._wake.clear()
+            try:
+                batch, pause_s = feed.take(max_bytes=_SLICE_BYTES), HEARTBEAT_S
+            except StoreDown:
+                batch, pause_s = None, _RETRY_S
+            if batch is not None:
+                self._cursor = batch.last
+                quiet = _Quiet(self._asked.timeout_s, self._identity)
+                yield s2.batch_event(self._encoder.encode(batch, _now_ms()))
+            elif self.settled and self._cursor >= self._until:
+                break
+            elif quiet.wait(self._wait, pause_s):
+                yield self._sign_of_life()
+
+    def _wait(self, timeout_s: float) -> bool:
+        return self._wake.wait(timeout_s)
+
+    def _sign_of_life(self) -> bytes:
+        if self._cursor < 0:
+            return s2.ping_event(_now_ms())
+        return s2.batch_event([s2.heartbeat(self._cursor, _now_ms())])
+
+    def _fresh_token(self) -> str | None:
+        """A token for this chat that lives as long as the one shown did; None for who needs none."""
+        if self._identity.expires_s is None:
+            return None
+        most_s = self._gateway.options.token_ttl_s
+        scopes = [f"{action}:sessions:{self._chat_id}" for action in self._actions]
+        ttl_s = min(most_s, self._identity.lifetime_s or most_s)
+        return self._gateway.access.tokens.mint(scopes, ttl_s=ttl_s, user=self._identity.user)
+
+
+class _Quiet:
+    """How long nothing has come: when to say that the stream lives, and when it is over."""
+
+    def __init__(self, timeout_s: float, identity: Identity) -> None:
+        self._end_s = time.monotonic() + timeout_s
+        self._left_s = identity.left_s
+        self._beat_s = time.monotonic() + HEARTBEAT_S
+
+    @property
+    def over(self) -> bool:
+        """No record for too long, or the reader's token has ended: it comes back with a new one."""
+        return time.monotonic() >= self._end_s or self._left_s() <= 0
+
+    def wait(self, wait: Callable[[float], bool], most_s: float) -> bool:
+        """Wait for news, at most so long; True when there was none and a sign of life is due."""
+        now = time.monotonic()
+        left_s = min(most_s, self._end_s - now, self._left_s(), self._beat_s - now)
+        if wait(max(0.0, left_s)) or time.monotonic() < self._beat_s or self.over:
+            return False
+        self._beat_s = time.monotonic() + HEARTBEAT_S
+        return True
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

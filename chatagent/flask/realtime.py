@@ -1,0 +1,149 @@
+"""The door of the published Trigger.dev client: append to a chat's inbox, follow its outbox.
+
+Source: trigger.dev's chat client protocol, as `@trigger.dev/sdk` 4.5.16 to 4.8.3 speaks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from flask import Blueprint, Response, request
+from werkzeug.datastructures import Headers
+
+from chatagent.errors import BadRequest, Closed, Forbidden, NotFound, TooLarge
+from chatagent.flask import s2
+from chatagent.flask.access import require
+from chatagent.flask.answer import json_response
+from chatagent.flask.gateway import Gateway
+from chatagent.flask.message import Send, optional_id, read_id, read_json, read_message
+from chatagent.flask.out_stream import Asked, OutStream
+from chatagent.flask.token import Identity
+from chatagent.redis.session import ID_PREFIX, Session
+
+_BASE = "/realtime/v1/sessions/<path:chat_id>"
+#: Largest record that a client may append.
+MAX_RECORD_BYTES = 1024 * 1024
+#: Longest time, in seconds, that a subscriber may ask to wait without a record, and what it waits unasked.
+_MAX_TIMEOUT_S, _TIMEOUT_S = 600, 60
+_HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    # Without it the client takes the stream for the first version, and fails.
+    "X-Stream-Version": s2.VERSION,
+}
+_MAJORS: dict[str, Literal[5, 6, 7]] = {"5": 5, "6": 6, "7": 7}
+_TRIGGERS = ("submit-message", "regenerate-message")
+#: Fields of a payload that the client or its server sets; all others reach the agent as the request's body.
+_RESERVED = frozenset(
+    {
+        *("chatId", "trigger", "message", "messages", "messageId", "metadata", "action", "headStartMessages"),
+        *("continuation", "previousRunId", "sessionId", "idleTimeoutInSeconds"),
+    }
+)
+
+
+def register(blueprint: Blueprint, gateway: Gateway) -> None:
+    """Add the door's routes."""
+
+    @blueprint.post(f"{_BASE}/in/append")
+    def append_record(chat_id: str) -> Response:
+        identity = gateway.access.identify(request)
+        raw = request.get_data(cache=False)
+        if len(raw) > MAX_RECORD_BYTES:
+            raise TooLarge("the record", limit_bytes=MAX_RECORD_BYTES)
+        session = gateway.backend.sessions.get(chat_id)
+        require(identity, "write", session)
+        return json_response(_append(gateway, session, read_json(raw), _part_id(request.headers)))
+
+    @blueprint.get(f"{_BASE}/out")
+    def follow_records(chat_id: str) -> Response:
+        identity = gateway.access.identify(request)
+        stream = OutStream(gateway, identity, chat_id, read_asked(request.headers))
+        session = gateway.backend.sessions.find(chat_id)
+        if session is None:
+            _require_unborn(identity, chat_id)
+        if request.method == "HEAD":
+            return Response(headers={**_HEADERS, "X-Last-Chunk-Index": "0"})
+        if session is not None:
+            stream.open(session)
+        response = Response(stream.events(), headers=_HEADERS)
+        response.call_on_close(stream.close)
+        if stream.settled:
+            response.headers["X-Session-Settled"] = "true"
+        return response
+
+
+def read_asked(headers: Headers) -> Asked:
+    """What a subscriber's headers ask for. Raises: BadRequest."""
+    timeout = headers.get("Timeout-Seconds", str(_TIMEOUT_S))
+    if not (timeout.isascii() and timeout.isdigit() and 1 <= int(timeout) <= _MAX_TIMEOUT_S):
+        raise BadRequest(f"must be a whole number from 1 to {_MAX_TIMEOUT_S}", field="Timeout-Seconds")
+    major = headers.get("X-AI-SDK")
+    if major is not None and major not in _MAJORS:
+        raise BadRequest("must be 5, 6 or 7", field="X-AI-SDK")
+    return Asked(
+        cursor=_read_cursor(headers.get("Last-Event-ID")),
+        timeout_s=int(timeout),
+        latest=headers.get("X-Trigger-Stream-Start") == "latest",
+        peek=headers.get("X-Peek-Settled") == "1",
+        major=_MAJORS[major] if major is not None else None,
+    )
+
+
+def read_record(chat_id: str, payload: Mapping[str, Any], part: str | None) -> Send:
+    """Read the payload of a `message` record. Raises: BadRequest."""
+    trigger = payload.get("trigger", _TRIGGERS[0])
+    if trigger not in _TRIGGERS or "action" in payload:
+        raise BadRequest(f"must be one of {', '.join(_TRIGGERS)}; actions are not served", field="payload.trigger")
+    read: dict[str, Any] = {"trigger": trigger}
+    if trigger == "submit-message":
+        read["message"] = read_message(payload.get("message"), "payload.message")
+    further = {name: value for name, value in payload.items() if name not in _RESERVED}
+    message_id = optional_id(payload, "messageId", "payload")
+    for name, value in (("messageId", message_id), ("metadata", payload.get("metadata")), ("body", further or None)):
+        if value is not None:
+            read[name] = value
+    return Send(chat_id, None, read, part)
+
+
+def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part: str | None) -> dict[str, Any]:
+    """Put one record into the inbox; the answer's `seq` is its number there."""
+    kind, payload = record.get("kind"), record.get("payload")
+    if session.closed:
+        raise Closed(session.closed_reason)
+    if kind == "stop":
+        gateway.stop(session)
+        return {"ok": True}
+    if kind != "message":
+        raise BadRequest("must be message or stop", field="kind")
+    if not isinstance(payload, dict):
+        raise BadRequest("must be an object", field="payload")
+    if payload.get("trigger") == "close":
+        # It lets a run go that waits for the next message; ours hold nothing while they wait.
+        return {"ok": True}
+    pushed = gateway.push(session, read_record(session.chat_id, payload, part))
+    return {"ok": True, "seq": pushed.seq}
+
+
+def _part_id(headers: Headers) -> str | None:
+    """What makes a record sent twice one record."""
+    given = headers.get("X-Part-Id")
+    return f"part:{read_id(given, 'X-Part-Id')}" if given is not None else None
+
+
+def _read_cursor(given: str | None) -> int | None:
+    """The digits before a `-`; anything else means from the start."""
+    if given is None:
+        return None
+    digits = given.partition("-")[0].strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else -1
+
+
+def _require_unborn(identity: Identity, chat_id: str) -> None:
+    """Whether somebody may wait for a chat that is not made yet. Raises: NotFound, Forbidden."""
+    if chat_id.startswith(ID_PREFIX):
+        raise NotFound(f"there is no session {chat_id!r}")
+    if not identity.may_all("read") and f"read:sessions:{chat_id}" not in identity.scopes:
+        raise Forbidden(f"this token may not read chat {chat_id!r}; get one for it")
