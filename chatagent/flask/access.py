@@ -79,6 +79,13 @@ def require_start(identity: Identity, chat_id: str, agent: str) -> None:
     raise Forbidden(f"this token may not start chats with agent {agent!r}; it needs the scope write:tasks:{agent}")
 
 
+def require_manage(identity: Identity, session: Session) -> None:
+    """Raises: Forbidden. To change or close a chat takes more than a token for that chat, which any page of it has."""
+    owns = identity.may_all("write") and identity.user in (None, session.user)
+    if not owns:
+        raise Forbidden(f"this token may not manage chat {session.chat_id!r}; servers and the chat's owner may")
+
+
 def require_server(identity: Identity) -> None:
     """Raises: Forbidden for all but servers with the secret key."""
     if not identity.admin:

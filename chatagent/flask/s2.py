@@ -35,6 +35,11 @@ def command(seq: int, at_ms: int, name: str) -> dict[str, Any]:
     return record(seq, at_ms, headers=[("", name)])
 
 
+def is_command(sent: dict[str, Any]) -> bool:
+    """Whether a record only counts."""
+    return bool(sent.get("headers")) and sent["headers"][0][0] == ""
+
+
 def heartbeat(seq: int, at_ms: int) -> dict[str, Any]:
     """Says that the stream lives. It repeats the last number, so it moves no cursor; a mere ping would not count."""
     return record(seq, at_ms, headers=[(_CONTROL, "heartbeat")])

@@ -10,10 +10,11 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from chatagent.errors import BadRequest, Forbidden
-from chatagent.flask.access import require, require_server, require_start
+from chatagent.flask.access import require, require_manage, require_server, require_start
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import Send, new_chat_id, optional_id, read_id, read_json, read_send
+from chatagent.flask.session_list import SESSION_TYPE, read_page, read_query
 from chatagent.flask.token import session_scopes
 from chatagent.redis.session import Session
 from chatagent.runtime.conversation import view
@@ -24,8 +25,6 @@ MAX_TAGS = 10
 MAX_TAG = 128
 #: Longest reason of a close.
 _MAX_REASON = 256
-#: Sessions of one page, and at most.
-_PAGE, _MAX_PAGE = 20, 100
 #: Longest life of a token, in seconds.
 _MAX_TTL_S = 366 * 86400
 
@@ -101,19 +100,10 @@ class SessionApi:
         identity = self.gateway.access.identify(request)
         if not identity.may_all("read"):
             raise Forbidden("this token is for single chats; to list them it needs the scope read:sessions")
-        limit = _query_number("limit", "page[size]", default=_PAGE, most=_MAX_PAGE)
-        before_ms = _query_number("cursor", "page[after]", default=0, most=2**53) or None
-        label = ("user", identity.user) if identity.user is not None and not identity.admin else ()
-        found = self.gateway.backend.sessions.list(*label, limit=limit, before_ms=before_ms)
-        following = self._score(found[-1], *label) if len(found) == limit else None
-        pagination = {} if following is None else {"next": str(following)}
-        return json_response({"data": [session_json(session) for session in found], "pagination": pagination})
-
-    def _score(self, session: Session, *label: str) -> int | None:
-        """Where the listing has a session, in ms: the cursor of what comes after it."""
-        backend = self.gateway.backend
-        score: Any = backend.client.zscore(backend.keys.listing(*label), session.id)
-        return None if score is None else int(score)
+        page = read_page(
+            self.gateway.backend.sessions, read_query(request.args), None if identity.admin else identity.user
+        )
+        return json_response({"data": [session_json(each) for each in page.sessions], "pagination": page.pagination})
 
     def retrieve(self, chat_id: str) -> Response:
         """One chat."""
@@ -145,7 +135,7 @@ class SessionApi:
         """Close a chat for good; the first reason stays."""
         identity = self.gateway.access.identify(request)
         session = self.gateway.backend.sessions.get(chat_id)
-        require(identity, "write", session)
+        require_manage(identity, session)
         reason = read_json(request.get_data(cache=False)).get("reason")
         if reason is not None and (not isinstance(reason, str) or len(reason) > _MAX_REASON):
             raise BadRequest(f"must be a string of at most {_MAX_REASON} characters", field="reason")
@@ -157,19 +147,22 @@ class SessionApi:
 
 
 def session_json(session: Session) -> dict[str, Any]:
-    """A session as the API shows it; dates are ISO 8601, nullable fields are always there."""
+    """A session as the API shows it; dates are ISO 8601, nullable fields are always there.
+
+    The published client checks its form: `triggerConfig` has a `basePayload`, `metadata` is an object or null.
+    """
     return {
         "id": session.id,
         "externalId": session.chat_id,
-        "type": "chat.agent",
+        "type": SESSION_TYPE,
         "taskIdentifier": session.agent,
         "status": session.status,
         "title": session.title,
         "user": session.user,
-        "triggerConfig": session.trigger_config,
+        "triggerConfig": {"basePayload": {}, **session.trigger_config},
         "currentRunId": session.run_id,
         "tags": list(session.tags),
-        "metadata": session.metadata,
+        "metadata": session.metadata if isinstance(session.metadata, dict) else None,
         "turn": max(session.turn, 0),
         "closedAt": _iso(session.closed_at_ms),
         "closedReason": session.closed_reason,
@@ -192,7 +185,7 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted:
         agent=read_id(body.get("taskIdentifier"), "taskIdentifier"),
         type=read_id(body.get("type", "chat.agent"), "type"),
         user=optional_id(body, "user"),
-        tags=_tags(body.get("tags", [])),
+        tags=read_tags(body.get("tags", [])),
         metadata=body.get("metadata", payload.get("metadata")),
         trigger_config=config,
         first=first,
@@ -206,7 +199,8 @@ def _object(body: Mapping[str, Any], name: str, shown: str | None = None) -> dic
     return value
 
 
-def _tags(value: Any) -> list[str]:
+def read_tags(value: Any) -> list[str]:
+    """Tags of a session. Raises: BadRequest."""
     if not isinstance(value, list) or len(value) > MAX_TAGS:
         raise BadRequest(f"must be a list of at most {MAX_TAGS}", field="tags")
     if not all(isinstance(tag, str) and 0 < len(tag) <= MAX_TAG for tag in value):
@@ -220,16 +214,6 @@ def _read_scopes(body: Mapping[str, Any], chat_id: str) -> frozenset[str]:
     if not isinstance(asked, list) or not asked or not all(isinstance(scope, str) and scope for scope in asked):
         raise BadRequest('must be a list of scopes, for example ["read", "write"]', field="scopes")
     return frozenset(f"{scope}:sessions:{chat_id}" if scope in ("read", "write") else scope for scope in asked)
-
-
-def _query_number(*names: str, default: int, most: int) -> int:
-    for name in names:
-        value = request.args.get(name)
-        if value is not None:
-            if not value.isdecimal() or not 1 <= int(value) <= most:
-                raise BadRequest(f"must be a number from 1 to {most}", field=name)
-            return int(value)
-    return default
 
 
 def _iso(ms: int | None) -> str | None:

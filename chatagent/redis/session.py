@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import Any, Literal, cast
 
 import orjson
@@ -20,6 +21,11 @@ Status = Literal["idle", "queued", "running"]
 
 #: Session ids start with this; an app's own chat id must not.
 ID_PREFIX = "session_"
+#: Sessions of a listing that are read at once.
+_WALK = 50
+
+#: A place in a listing: ms of the last activity, and the session id where several share them.
+Place = tuple[int, str]
 
 
 @contextmanager
@@ -59,6 +65,14 @@ class Session:
     @property
     def closed(self) -> bool:
         return self.closed_at_ms is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A session and its place in a listing."""
+
+    session: Session
+    place: Place
 
 
 def read_session(fields: Mapping[bytes, bytes]) -> Session:
@@ -184,14 +198,49 @@ class Sessions:
 
     def list(self, *label: str, limit: int = 50, before_ms: int | None = None) -> list[Session]:
         """Sessions of a listing (`agent`, `user` or `tag` and its value; none: all), last active first."""
-        top = "+inf" if before_ms is None else f"({before_ms}"
+        cursor = None if before_ms is None else (before_ms, "")
+        return [listed.session for listed in islice(self.walk(*label, cursor=cursor), limit)]
+
+    def walk(self, *label: str, cursor: Place | None = None, backwards: bool = False) -> Iterator[Listed]:
+        """The sessions of a listing after a place in it, last active first; `backwards` those before it, nearest first.
+
+        Reads as far as it is iterated.
+        """
+        bound = "+inf" if cursor is None else str(cursor[0])
+        window = ("-inf" if cursor is None else bound, "+inf") if backwards else (bound, "-inf")
+        for offset in count(step=_WALK):
+            with store_errors():
+                found = self.client.zrange(
+                    self.keys.listing(*label),
+                    *window,
+                    desc=not backwards,
+                    byscore=True,
+                    withscores=True,
+                    offset=offset,
+                    num=_WALK,
+                )
+                entries = cast("list[tuple[bytes, float]]", found)
+                places = [(int(score), member.decode()) for member, score in entries]
+                if cursor is not None:
+                    places = [place for place in places if (place > cursor if backwards else place < cursor)]
+                rows = run(self.client, *[("HGETALL", self.keys.session(place[1])) for place in places])
+            yield from (Listed(read_session(pairs(row)), place) for row, place in zip(rows, places, strict=True) if row)
+            if len(entries) < _WALK:
+                return
+
+    def update(self, session: Session, changes: Mapping[str, Any]) -> Session:
+        """Replace `tags` or `metadata` of a session; gives it as it is now. New tags are listed first."""
+        fields = [item for name, value in changes.items() for item in (name, orjson.dumps(value))]
+        tags = set(changes.get("tags", session.tags))
+        now = int(time.time() * 1000)
         with store_errors():
-            found = self.client.zrange(
-                self.keys.listing(*label), top, "-inf", desc=True, byscore=True, offset=0, num=limit
+            run(
+                self.client,
+                *[("ZADD", self.keys.listing("tag", tag), now, session.id) for tag in sorted(tags)],
+                ("HSET", self.keys.session(session.id), "updated_at", now, *fields),
+                *[("ZREM", self.keys.listing("tag", tag), session.id) for tag in sorted({*session.tags} - tags)],
             )
-            ids = [session_id.decode() for session_id in cast("list[bytes]", found)]
-            rows = run(self.client, *[("HGETALL", self.keys.session(session_id)) for session_id in ids])
-        return [read_session(pairs(row)) for row in rows if row]
+        return self.get(session.id)
 
     def close(self, session_id: str, reason: str | None = None) -> str | None:
         """Close a session for good and tell its readers; the first reason counts and is returned. Raises: NotFound."""

@@ -1,0 +1,113 @@
+"""What servers and the published client's helpers ask about sessions beside starting them: change, read, claims."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import UnprocessableEntity
+
+from chatagent.errors import BadRequest
+from chatagent.flask import s2
+from chatagent.flask.access import require_manage, require_server
+from chatagent.flask.answer import json_response
+from chatagent.flask.gateway import Gateway
+from chatagent.flask.message import read_json
+from chatagent.flask.session_api import read_tags, session_json
+from chatagent.redis.session import Session
+from chatagent.relay import Batch
+from chatagent.runtime.conversation import view
+
+_SESSION = "/api/v1/sessions/<path:chat_id>"
+#: Messages of one page of a transcript, and at most.
+_PAGE, _MAX_PAGE = 50, 1000
+_MAX_NUMBER = 2**53
+
+
+def register(blueprint: Blueprint, gateway: Gateway) -> None:
+    """Add the routes to a blueprint."""
+
+    @blueprint.patch(_SESSION)
+    def session_update(chat_id: str) -> Response:
+        """Replace tags or metadata."""
+        identity = gateway.access.identify(request)
+        session = gateway.backend.sessions.get(chat_id)
+        require_manage(identity, session)
+        changes = read_changes(read_json(request.get_data(cache=False)), session)
+        return json_response(session_json(gateway.backend.sessions.update(session, changes)))
+
+    @blueprint.get(f"{_SESSION}/transcript")
+    def session_transcript(chat_id: str) -> Response:
+        """The newest messages, and those before them by `nextCursor`; `cursors` say where to read on."""
+        session = gateway.get(gateway.access.identify(request), chat_id)
+        limit = _query_number("limit", default=_PAGE, least=1, most=_MAX_PAGE)
+        snapshot = gateway.backend.history.read(session.id)
+        messages = view(snapshot.messages, snapshot.unread)
+        end = min(len(messages), _query_number("before", default=len(messages), least=0, most=_MAX_NUMBER))
+        start = max(0, end - limit)
+        now = snapshot.session
+        seqs = {"lastOutEventId": now.complete_seq, "lastInEventId": now.in_cursor}
+        found: dict[str, Any] = {
+            "messages": messages[start:end],
+            "cursors": {name: str(seq) for name, seq in seqs.items() if seq >= 0},
+        }
+        return json_response({**found, "nextCursor": str(start)} if start else found)
+
+    @blueprint.get("/realtime/v1/sessions/<path:chat_id>/out/records")
+    def out_records(chat_id: str) -> Response:
+        """What the outbox holds after a cursor, without waiting."""
+        session = gateway.get(gateway.access.identify(request), chat_id)
+        after = _query_number("afterEventId", default=-1, least=0, most=_MAX_NUMBER)
+        return json_response({"records": _records(gateway, session, after)})
+
+    @blueprint.post("/api/v1/auth/jwt/claims")
+    def token_claims() -> Response:
+        """What `auth.createPublicToken` puts into the tokens that it signs itself.
+
+        No `sub`: in tokens of ours it names a user, and these are for nobody in particular.
+        """
+        require_server(gateway.access.identify(request))
+        return json_response({"pub": True})
+
+
+def read_changes(body: Mapping[str, Any], session: Session) -> dict[str, Any]:
+    """Read a request to change a session. Raises: BadRequest, UnprocessableEntity."""
+    if body.get("externalId", session.chat_id) != session.chat_id:
+        raise UnprocessableEntity("the externalId of a session cannot be changed")
+    changes: dict[str, Any] = {}
+    if "tags" in body:
+        changes["tags"] = read_tags(body["tags"])
+    if "metadata" in body:
+        if not isinstance(body["metadata"], dict | None):
+            raise BadRequest("must be an object or null", field="metadata")
+        changes["metadata"] = body["metadata"]
+    return changes
+
+
+def _records(gateway: Gateway, session: Session, after: int) -> list[dict[str, Any]]:
+    """Records in the client's form, those that only count left out."""
+    encoder, now_ms, sent = s2.Encoder(None, lambda: None), int(time.time() * 1000), list[dict[str, Any]]()
+    last = -1
+    while found := gateway.backend.outbox.read(session.id, last):
+        sent += encoder.encode(Batch(found[0].seq, [each.raw for each in found]), now_ms)
+        last = found[-1].seq
+    return [_shown(each) for each in sent if each["seq_num"] > after and not s2.is_command(each)]
+
+
+def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
+    seq = record["seq_num"]
+    body = orjson.loads(record["body"]) if record["body"] else {}
+    shown = {"data": body.get("data"), "id": str(seq), "seqNum": seq}
+    return {**shown, "headers": record["headers"]} if "headers" in record else shown
+
+
+def _query_number(name: str, *, default: int, least: int, most: int) -> int:
+    value = request.args.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
+        raise BadRequest(f"must be a number from {least} to {most}", field=name)
+    return int(value)
