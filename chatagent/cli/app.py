@@ -8,9 +8,12 @@ from importlib.metadata import version as installed_version
 import typer
 from pydantic import ValidationError
 
+from chatagent.cli.chat import chat
 from chatagent.cli.dev import dev
+from chatagent.cli.sessions import sessions
 from chatagent.cli.settings import explain, settings
 from chatagent.cli.supervisor import EXIT_HOPELESS
+from chatagent.cli.token import token
 from chatagent.cli.web import web
 from chatagent.cli.worker import worker
 from chatagent.errors import ChatAgentError
@@ -25,6 +28,9 @@ app = typer.Typer(
 app.command()(dev)
 app.command()(web)
 app.command()(worker)
+app.command()(chat)
+app.add_typer(sessions, name="sessions")
+app.command()(token)
 app.command()(settings)
 
 

@@ -2,6 +2,7 @@
 
 from chatagent.client.asynchronous import AsyncAnswer, AsyncChat, AsyncSessions
 from chatagent.client.blocking import Answer, Chat, Sessions
+from chatagent.client.credential import TokenSource
 from chatagent.client.gateway import Limits
 from chatagent.client.result import Result, ToolCall, tool_call
 
@@ -14,6 +15,7 @@ __all__ = [
     "Limits",
     "Result",
     "Sessions",
+    "TokenSource",
     "ToolCall",
     "tool_call",
 ]

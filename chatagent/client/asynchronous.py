@@ -10,13 +10,13 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from chatagent.client.conversation import Conversation
-from chatagent.client.credential import Credential, Token
+from chatagent.client.credential import AsyncTokenSource, Credential
 from chatagent.client.follow import Following
 from chatagent.client.gateway import Gateway, Limits
 from chatagent.client.message import Content
 from chatagent.client.result import Result
 from chatagent.client.want import Call, Chunk, Flow, Give, Lost, Read, Renew, Reply, Steps, Wait, Want
-from chatagent.client.wire import NEVER_SENT, delta, request, settings
+from chatagent.client.wire import NEVER_SENT, TextReader, request, settings
 
 T = TypeVar("T")
 UIMessage = dict[str, Any]
@@ -109,8 +109,9 @@ class AsyncAnswer:
 
     async def text_stream(self) -> AsyncIterator[str]:
         """The text as it comes. Raises: ChatAgentError when the answer fails."""
+        reader = TextReader()
         async for chunk in self:
-            if text := delta(chunk):
+            if text := reader.read(chunk):
                 yield text
 
     async def result(self) -> Result:
@@ -146,7 +147,7 @@ class AsyncSessions:
         self,
         url: str,
         *,
-        token: Token | None = None,
+        token: AsyncTokenSource | None = None,
         secret_key: str | None = None,
         limits: Limits | None = None,
         http: httpx.AsyncClient | None = None,
@@ -189,7 +190,7 @@ class AsyncChat(AsyncSessions):
         agent: str | None = None,
         *,
         chat_id: str | None = None,
-        token: Token | None = None,
+        token: AsyncTokenSource | None = None,
         secret_key: str | None = None,
         limits: Limits | None = None,
         http: httpx.AsyncClient | None = None,

@@ -9,13 +9,13 @@ from typing import Any, Self, TypeVar, cast
 import httpx
 
 from chatagent.client.conversation import Conversation
-from chatagent.client.credential import Credential
+from chatagent.client.credential import Credential, TokenSource
 from chatagent.client.follow import Following
 from chatagent.client.gateway import Gateway, Limits
 from chatagent.client.message import Content
 from chatagent.client.result import Result
 from chatagent.client.want import Call, Chunk, Flow, Give, Lost, Read, Renew, Reply, Steps, Wait, Want
-from chatagent.client.wire import NEVER_SENT, request, settings, text_deltas
+from chatagent.client.wire import NEVER_SENT, TextReader, request, settings
 
 T = TypeVar("T")
 UIMessage = dict[str, Any]
@@ -106,7 +106,7 @@ class Answer:
 
     def text_stream(self) -> Iterator[str]:
         """The text as it comes. Raises: ChatAgentError when the answer fails."""
-        return text_deltas(self)
+        return filter(None, map(TextReader().read, self))
 
     def result(self) -> Result:
         """Wait for the end, and give the whole answer; a failure is told in its `outcome`."""
@@ -141,7 +141,7 @@ class Sessions:
         self,
         url: str,
         *,
-        token: str | Callable[[], str] | None = None,
+        token: TokenSource | None = None,
         secret_key: str | None = None,
         limits: Limits | None = None,
         http: httpx.Client | None = None,
@@ -185,7 +185,7 @@ class Chat(Sessions):
         agent: str | None = None,
         *,
         chat_id: str | None = None,
-        token: str | Callable[[], str] | None = None,
+        token: TokenSource | None = None,
         secret_key: str | None = None,
         limits: Limits | None = None,
         http: httpx.Client | None = None,

@@ -13,7 +13,9 @@ from chatagent.client.want import Renew, Steps
 from chatagent.errors import ConfigError
 
 #: A token, or what gives a fresh one.
-Token = str | Callable[[], str] | Callable[[], Awaitable[str]]
+TokenSource = str | Callable[[], str]
+#: The same for asyncio, where a fresh one may be awaited.
+AsyncTokenSource = TokenSource | Callable[[], Awaitable[str]]
 #: Seconds before its end at which a token is replaced.
 _EARLY_S = 15.0
 
@@ -21,7 +23,7 @@ _EARLY_S = 15.0
 class Credential:
     """A secret key, a token, or a function that gives tokens."""
 
-    def __init__(self, token: Token | None = None, secret_key: str | None = None) -> None:
+    def __init__(self, token: AsyncTokenSource | None = None, secret_key: str | None = None) -> None:
         if token is not None and secret_key is not None:
             raise ConfigError("give a token or the secret key, not both")
         self.source = token if callable(token) else None

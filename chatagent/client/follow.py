@@ -11,8 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import orjson
-
 from chatagent.client.event import Events
 from chatagent.client.gap import ENDS, Replay, message_id, rest
 from chatagent.client.gateway import Gateway
@@ -20,7 +18,7 @@ from chatagent.client.message import waiting_parts
 from chatagent.client.result import Outcome, Result
 from chatagent.client.want import Call, Give, Lost, Read, Steps, Wait
 from chatagent.errors import Retryable, StreamError
-from chatagent.ui import Fold, fold_message
+from chatagent.ui import Fold, decode, fold_message
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
@@ -146,7 +144,7 @@ class Following:
             chunks = [] if replay is None or replay.caught_up else self._told_differently(replay)
             self.ended = True
             return chunks
-        chunk: Chunk = orjson.loads(event)
+        chunk: Chunk = decode(event)
         if self._replay is not None:
             if not self._replay.take(chunk):
                 return []

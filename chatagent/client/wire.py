@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ import httpx
 from chatagent.client.gateway import Gateway, Limits
 from chatagent.client.want import Call, Chunk
 from chatagent.errors import ChatAgentError
+from chatagent.ui.utf16 import whole
 
 #: Failures after which the gateway cannot have got the request.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -21,7 +21,7 @@ def settings(url: str, limits: Limits) -> dict[str, Any]:
     """How to make a client of httpx; a gateway on this machine is not asked by way of a proxy."""
     timeout = httpx.Timeout(limits.call_s, connect=limits.connect_s, pool=limits.connect_s)
     pool = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-    return {"timeout": timeout, "limits": pool, "trust_env": not _loopback(url)}
+    return {"timeout": timeout, "limits": pool, "trust_env": not on_this_machine(url)}
 
 
 def request(http: httpx.Client | httpx.AsyncClient, gateway: Gateway, call: Call) -> httpx.Request:
@@ -42,19 +42,25 @@ def request(http: httpx.Client | httpx.AsyncClient, gateway: Gateway, call: Call
     )
 
 
-def delta(chunk: Chunk) -> str:
-    """The text of a chunk. Raises: ChatAgentError for the one that tells a failure."""
-    if chunk["type"] == "error":
-        raise ChatAgentError(str(chunk.get("errorText")))
-    return str(chunk["delta"]) if chunk["type"] == "text-delta" else ""
+class TextReader:
+    """The text of chunks. A character that was split over two of them comes with the second."""
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def read(self, chunk: Chunk) -> str:
+        """What this chunk adds. Raises: ChatAgentError for the one that tells a failure."""
+        if chunk["type"] == "error":
+            raise ChatAgentError(str(chunk.get("errorText")))
+        if chunk["type"] != "text-delta":
+            return ""
+        text = whole(self._half + str(chunk["delta"]))
+        self._half = text[-1:] if "\ud800" <= text[-1:] < "\udc00" else ""
+        return text[:-1] if self._half else text
 
 
-def text_deltas(chunks: Iterable[Chunk]) -> Iterator[str]:
-    """The text of chunks."""
-    return filter(None, map(delta, chunks))
-
-
-def _loopback(url: str) -> bool:
+def on_this_machine(url: str) -> bool:
+    """Whether an address is this machine's own."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,0 +1,336 @@
+"""`chatagent chat`, `sessions` and `token` against a real worker and gateway, on a real terminal and in pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chatagent.client import Chat
+from tests.cli.development import Development
+from tests.cli.pty_process import PtyProcess
+from tests.redis_server import RedisServer
+from tests.stack import REPOSITORY, SECRET, Gateway, Stack, free_port, wait_until
+
+pytestmark = pytest.mark.e2e
+
+AGENTS = """
+import asyncio
+from pathlib import Path
+from chatagent import chat
+
+@chat.agent("echo")
+async def echo(turn):
+    last = turn.ui_messages[-1]
+    if last["role"] == "assistant":
+        answer = last["parts"][-1].get("approval", {}).get("approved", last["parts"][-1].get("output"))
+        if last["parts"][-1]["state"] == "approval-responded":
+            yield {"type": "tool-output-available", "toolCallId": "call1", "output": "paid" if answer else "kept"}
+        yield f"Your answer was {answer}."
+        return
+    text = last["parts"][0]["text"]
+    if text == "count":
+        for number in range(1000):
+            yield f"w{number} "
+            await asyncio.sleep(0.02)
+    elif text.startswith("wait "):
+        yield "one "
+        while not Path(text[5:]).exists():
+            await asyncio.sleep(0.02)
+        yield "two"
+    elif text in ("pay", "where"):
+        yield {"type": "tool-input-available", "toolCallId": "call1", "toolName": text, "input": {"euro": 5}}
+        if text == "pay":
+            yield {"type": "tool-approval-request", "toolCallId": "call1", "approvalId": "ap1"}
+    elif text == "evil":
+        yield "a\\x1b]0;owned\\x07b\\x1b[2Jc"
+    elif text == "fail":
+        raise RuntimeError("no")
+    elif text == "think":
+        yield {"type": "reasoning-start", "id": "r"}
+        yield {"type": "reasoning-delta", "id": "r", "delta": "Hmm, let me see."}
+        yield {"type": "reasoning-end", "id": "r"}
+        yield "# Title\\n\\n- **bold** thing\\n"
+    else:
+        yield f"You said: {text}"
+
+@chat.agent("deaf")
+async def deaf(turn):
+    await asyncio.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def served(redis_server: RedisServer) -> Iterator[Gateway]:
+    """A worker and a gateway for all tests of this file."""
+    redis_server.flush()
+    with tempfile.TemporaryDirectory(prefix="ca-chat-") as name:
+        folder = Path(name)
+        (folder / "agents.py").write_text(AGENTS)
+        stack = Stack(redis_server, folder)
+        with stack.worker(folder / "agents.py"), stack.gateway() as gateway:
+            gateway.wait_healthy()
+            yield gateway
+
+
+Terminal = Callable[..., PtyProcess]
+
+
+@pytest.fixture
+def terminal(served: Gateway, tmp_path: Path) -> Iterator[Terminal]:
+    """Opens `chatagent` on a terminal."""
+    opened: list[PtyProcess] = []
+
+    def open_one(*args: str, url: str = served.url) -> PtyProcess:
+        opened.append(PtyProcess(*args, "--url", url, cwd=tmp_path, env={"CHATAGENT_SECRET_KEY": SECRET}))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+def run(*args: str, stdin: str = "", cwd: Path = REPOSITORY, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `chatagent` in a pipe to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "chatagent.cli", *args],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **env},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def pipe(served: Gateway, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return run(*args, "--url", served.url, stdin=stdin, CHATAGENT_SECRET_KEY=SECRET)
+
+
+def open_chat(served: Gateway, chat_id: str) -> Chat:
+    return Chat(served.url, "echo", chat_id=chat_id, secret_key=SECRET)
+
+
+# -- in a pipe --------------------------------------------------------------------------------------------------
+
+
+def test_a_question_in_a_pipe_is_answered_with_the_text_alone(served: Gateway) -> None:
+    done = pipe(served, "chat", "echo", stdin="hello **you**\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "You said: hello **you**\n", "")
+
+
+@pytest.mark.parametrize(
+    ("agent", "question", "said"),
+    [
+        ("echo", "fail", "error: "),
+        ("nobody", "hi", "there is no agent 'nobody'; there are: deaf, echo"),
+        ("echo", " \n", "ask something"),
+        ("echo", "pay", "the agent waits for you (pay)"),
+    ],
+)
+def test_in_a_pipe_an_error_is_exit_code_1(served: Gateway, agent: str, question: str, said: str) -> None:
+    done = pipe(served, "chat", agent, stdin=question)
+    assert done.returncode == 1
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout.strip() == ""
+
+
+def test_where_no_gateway_is_it_says_how_to_start_one() -> None:
+    done = run("chat", "echo", "--url", f"http://127.0.0.1:{free_port()}", stdin="hi")
+    assert done.returncode == 1
+    assert "start one with `chatagent dev`" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_right_it_asks_for_a_token(served: Gateway) -> None:
+    done = run("chat", "echo", "--url", served.url, stdin="hi")
+    assert done.returncode == 1
+    assert "give --token, or set CHATAGENT_SECRET_KEY" in done.stderr
+
+
+# -- on a terminal ----------------------------------------------------------------------------------------------
+
+
+def test_a_person_talks_and_leaves(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    at = one.wait_for("› ")
+    one.type("hello\n")
+    at = one.wait_for("You said: hello", after=at)
+    at = one.wait_for("› ", after=at)
+    one.type("/edit goodbye\n")
+    at = one.wait_for("You said: goodbye", after=at)
+    at = one.wait_for("› ", after=at)
+    one.type("/again\n")
+    one.wait_for("› ", after=one.wait_for("You said: goodbye", after=at))
+    one.type("\x04")
+    assert one.end() == 0
+    assert "go on with: chatagent chat --resume chat_" in one.text
+
+
+def test_markdown_and_thoughts_are_rendered(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    one.wait_for("› ")
+    one.type("think\n")
+    one.wait_for(r"• bold thing")
+    assert "Hmm, let me see." in one.text and "**" not in one.text
+    assert b"\x1b[2;3mHmm" in one.raw, "thoughts are dim"
+
+
+def test_what_an_agent_writes_does_not_command_the_terminal(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    one.wait_for("› ")
+    one.type("evil\n")
+    one.wait_for("]0;ownedb")
+    assert b"\x1b]0;" not in one.raw and b"\x1b[2J" not in one.raw
+
+
+@pytest.mark.parametrize(("key", "said", "output"), [("y", "True", "paid"), ("too dear", "False", "kept")])
+def test_an_approval_is_asked_for(terminal: Terminal, key: str, said: str, output: str) -> None:
+    one = terminal("chat", "echo")
+    one.wait_for("› ")
+    one.type("pay\n")
+    at = one.wait_for(r"pay wants your approval")
+    at = one.wait_for(r"Allow pay\? \[y/N\]", after=at)
+    one.type(f"{key}\n")
+    at = one.wait_for("pay done", after=at)
+    at = one.wait_for(output, after=at)
+    one.wait_for(f"Your answer was {said}", after=at)
+
+
+def test_a_tool_of_the_clients_own_is_answered_by_the_person(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    one.wait_for("› ")
+    one.type("where\n")
+    at = one.wait_for("where wants an answer from you")
+    one.type("Berlin\n")
+    one.wait_for("Your answer was Berlin", after=at)
+
+
+def test_ctrl_c_stops_the_answer_and_the_chat_goes_on(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    one.wait_for("› ")
+    one.type("count\n")
+    one.wait_for("w3 ")
+    one.type("\x03")
+    at = one.wait_for(r"\nstopped\n")
+    at = one.wait_for("› ", after=at)
+    one.type("still there\n")
+    one.wait_for("You said: still there", after=at)
+
+
+def test_a_second_ctrl_c_leaves_an_answer_that_does_not_stop(terminal: Terminal, served: Gateway) -> None:
+    with Chat(served.url, "deaf", chat_id="two-keys", secret_key=SECRET) as chat:
+        chat.start()
+        one = terminal("chat", "--resume", "two-keys")
+        one.wait_for("› ")
+        one.type("hello?\n")
+        wait_until(lambda: chat.session()["status"] == "running", "the agent sleeps")
+        one.type("\x03")
+        one.wait_for("stopping; Ctrl-C once more leaves")
+        one.type("\x03")
+        assert one.end() == 130
+    assert "go on with: chatagent chat --resume two-keys" in one.text
+    assert "Traceback" not in one.text
+
+
+def test_a_resumed_chat_shows_its_past_and_the_answer_that_is_being_written(
+    terminal: Terminal, served: Gateway, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with open_chat(served, "resumed") as chat:
+        chat.send("first").result()
+        chat.send(f"wait {gate}").close()
+    one = terminal("chat", "echo", "--resume", "resumed")
+    one.wait_for("one")
+    assert "You said: first" in one.text and "› first" in one.text
+    gate.touch()
+    one.wait_for("› ", after=one.wait_for("one two"))
+    assert one.text.count("You said: first") == 1
+
+
+def test_an_error_is_told_and_the_chat_goes_on(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    one.wait_for("› ")
+    one.type("fail\n")
+    at = one.wait_for("› ", after=one.wait_for("error: "))
+    one.type("better\n")
+    one.wait_for("You said: better", after=at)
+
+
+def test_an_unknown_agent_is_told_before_anything_is_written(terminal: Terminal) -> None:
+    one = terminal("chat", "nobody")
+    assert one.end() == 1
+    assert "there is no agent 'nobody'; there are: deaf, echo" in one.text
+
+
+# -- sessions and tokens ----------------------------------------------------------------------------------------
+
+
+def test_sessions_are_listed_shown_and_closed(served: Gateway) -> None:
+    with open_chat(served, "listed") as chat:
+        chat.send("remember me").result()
+    listed = pipe(served, "sessions", "list").stdout
+    assert any("listed" in line and "remember me" in line for line in listed.splitlines())
+    found = [
+        json.loads(line) for line in pipe(served, "sessions", "list", "--json", "--limit", "1").stdout.splitlines()
+    ]
+    assert [each["externalId"] for each in found] == ["listed"]
+    shown = pipe(served, "sessions", "show", "listed").stdout
+    assert "› remember me" in shown and "You said: remember me" in shown
+    assert "listed is closed (done)" in pipe(served, "sessions", "close", "listed", "--reason", "done").stdout
+    refused = pipe(served, "chat", "--resume", "listed", stdin="more")
+    assert refused.returncode == 1 and "the session is closed" in refused.stderr
+    missing = pipe(served, "sessions", "show", "nothing")
+    assert missing.returncode == 1 and "error: " in missing.stderr
+
+
+def test_a_tail_shows_every_turn_of_everybody_until_the_chat_is_closed(
+    terminal: Terminal, served: Gateway, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with open_chat(served, "tailed") as chat:
+        chat.send("before").result()
+        one = terminal("sessions", "tail", "tailed")
+        at = one.wait_for("You said: before")
+        answer = chat.send(f"wait {gate}")
+        at = one.wait_for("one", after=at)
+        gate.touch()
+        answer.result()
+        at = one.wait_for("one two", after=at)
+        chat.close_session("enough")
+        one.wait_for(r"closed \(enough\)", after=at)
+    assert one.end() == 0
+
+
+def test_a_token_is_minted_that_opens_its_chat(served: Gateway) -> None:
+    minted = pipe(served, "token", "tokened", "--agent", "echo", "--ttl", "60")
+    assert minted.returncode == 0, minted.stderr
+    token = minted.stdout.strip()
+    done = run("chat", "--resume", "tokened", "--url", served.url, "--token", token, stdin="hi")
+    assert done.stdout == "You said: hi\n", done.stderr
+    other = run("chat", "echo", "--url", served.url, "--token", token, stdin="hi")
+    assert other.returncode == 1
+    keyless = run("token", "tokened", "--url", served.url)
+    assert keyless.returncode == 1 and "--secret-key" in keyless.stderr
+
+
+def test_a_running_dev_needs_no_token_and_the_demo_model_answers(tmp_path: Path) -> None:
+    one = Development(tmp_path)
+    try:
+        one.wait_ready()
+        done = run("chat", "assistant", "--url", one.url, stdin="What is chatagent?", cwd=tmp_path)
+        assert done.returncode == 0 and "durable AI chat agents" in done.stdout, done.stderr
+        listed = run("sessions", "list", "--json", "--url", one.url, cwd=tmp_path).stdout
+        chat_id = json.loads(listed)["externalId"]
+        token = run("token", chat_id, "--url", one.url, cwd=tmp_path)
+        assert token.stdout.count(".") == 2, token.stderr
+        one.end()
+        wait_until(lambda: not one.orphans(0), "all ended")
+    finally:
+        one.close()
