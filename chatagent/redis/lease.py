@@ -160,6 +160,14 @@ class Leases:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""
         return await self._settle(claim.session_id, str(claim.epoch))
 
+    async def cool(self, session_ids: Sequence[str]) -> None:
+        """Forget that these sessions are warm here: their next message goes to any worker."""
+        cool = "if redis.call('HGET', KEYS[1], 'warm') == ARGV[1] then redis.call('HSET', KEYS[1], 'warm', '') end"
+        async with store_errors():
+            if session_ids:
+                names = [self.keys.session(session_id) for session_id in session_ids]
+                await run_async(self.client, *[("EVAL", cool, 1, name, self.options.queue) for name in names])
+
     async def settle(self, session_id: str) -> Settled:
         """Decide what an overdue session needs, and keep the sweeper's indexes true."""
         return await self._settle(session_id, "")

@@ -89,7 +89,7 @@ class Engine:
                     await next(iter(self._active.values())).done.wait()
         except TimeoutError:
             await self._hand_back_all()
-        self._runs.clear()
+        await self._cool_down()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -120,6 +120,13 @@ class Engine:
         active = self._active.get(session_id)
         if active is not None and kind in ("stop", "close"):
             self._spawn(self._renew([active]))
+
+    async def _cool_down(self) -> None:
+        """Let the next messages of warm chats go to other workers at once."""
+        try:
+            await self._store.cool(self._runs.clear())
+        except StoreDown:
+            logger.warning("warm chats not given up, Redis is away; the sweeper will move them")
 
     # -- one turn -----------------------------------------------------------------------------------------------
 

@@ -110,6 +110,9 @@ class Store(Protocol):
     async def hand_back(self, claim: Claim) -> Settled:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""
 
+    async def cool(self, session_ids: Sequence[str]) -> None:
+        """Forget that these sessions are warm here: their next message goes to any worker."""
+
     async def overdue(self) -> list[str]:
         """Sessions whose lease lapsed or whose task did not come."""
 

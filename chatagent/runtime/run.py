@@ -66,10 +66,12 @@ class Runs:
         if len(self._runs) > MAX_WARM:
             self._forget(next(iter(self._runs.values())))
 
-    def clear(self) -> None:
-        """Forget all runs."""
+    def clear(self) -> list[str]:
+        """Forget all runs; returns their session ids."""
+        session_ids = list(self._runs)
         for run in list(self._runs.values()):
             self._forget(run)
+        return session_ids
 
     def _forget(self, run: Run) -> None:
         if run.expiry is not None:

@@ -110,6 +110,21 @@ def test_a_worker_that_leaves_hands_its_turn_back_and_nothing_is_lost(redis_url:
     assert attempts == [1, 1], "handing back is no failed attempt"
 
 
+def test_a_worker_that_leaves_gives_its_warm_chats_to_any_other(redis_url: str) -> None:
+    @chat.agent("warm")
+    async def warm(turn: chat.Turn[Any]) -> str:
+        return "answer"
+
+    async def test(world: World) -> None:
+        session = world.chat(warm)
+        async with world.engine(warm) as engine:
+            await world.turn(engine, session)
+            assert world.side.client.hget(f"test:{{{session.id}}}:session", "warm") == b"queue.w1"
+        assert world.side.say(session).queue == "turns"
+
+    live(redis_url, test)
+
+
 def test_a_worker_that_is_leaving_passes_tasks_on(redis_url: str) -> None:
     @chat.agent("busy")
     async def busy(turn: chat.Turn[Any]) -> str:
