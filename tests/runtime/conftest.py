@@ -14,6 +14,7 @@ from tests.provider import FakeProvider
 @pytest.fixture(scope="package")
 def model_loop() -> Iterator[asyncio.Runner]:
     """An event loop."""
+    load_litellm()
     with asyncio.Runner() as runner:
         yield runner
         runner.run(load_litellm().close_litellm_async_clients())

@@ -84,7 +84,7 @@ def live(url: str, test: Callable[[World], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(test(World(url, side)))
 
 
-async def until(condition: Callable[[], Any], *, deadline_s: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], *, deadline_s: float = 60.0) -> None:
     """Return once `condition` holds. Raises: TimeoutError."""
     async with asyncio.timeout(deadline_s):
         while not condition():
