@@ -15,6 +15,8 @@ from tests.e2e.script import Step, read_steps
 
 #: Where the fake provider listens; set for the worker.
 PROVIDER_VARIABLE = "E2E_PROVIDER"
+#: Steps of one answer of the model.
+MAX_STEPS = 6
 
 
 @chat.agent("echo")
@@ -86,7 +88,7 @@ async def model(turn: chat.Turn[Any]) -> StreamTextResult:
     return stream_text(
         "openai/fake",
         turn.messages,
-        stop_when=step_count_is(6),
+        stop_when=step_count_is(MAX_STEPS),
         api_base=os.environ[PROVIDER_VARIABLE],
         api_key="none",
         max_retries=0,

@@ -69,7 +69,7 @@ const complete = sdk => state =>
   sdk.lastAssistantMessageIsCompleteWithToolCalls(state) ||
   (sdk.lastAssistantMessageIsCompleteWithApprovalResponses?.(state) ?? false);
 
-function open({ chat: name, id, messages = [], ...how }) {
+function open({ chat: name, id, auto, messages = [], ...how }) {
   const tell = (event, more) => write({ chat: name, event, ...more });
   const wire = { chunks: 0, cutAfter: Infinity, tell };
   const transport = makeTransport(how, wire);
@@ -79,7 +79,7 @@ function open({ chat: name, id, messages = [], ...how }) {
     id,
     transport,
     state: new PageState(messages, tell),
-    sendAutomaticallyWhen: complete(sdk),
+    ...(auto ? { sendAutomaticallyWhen: complete(sdk) } : {}),
     onData: part => tell('data', { part }),
     onError: error => tell('error', { name: error.name, message: error.message }),
     onFinish: ({ isAbort, isDisconnect, isError, message }) =>

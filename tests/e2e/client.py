@@ -38,14 +38,19 @@ class Clients:
         self._reader = threading.Thread(target=self._read, name="node clients", daemon=True)
         self._reader.start()
 
-    def open(self, client: Client, url: str, chat_id: str, *, token: str, messages: Any = ()) -> Chat:
-        """A chat as a page makes it; `messages` are what the page already holds."""
+    def open(
+        self, client: Client, url: str, chat_id: str, *, token: str, messages: Any = (), auto: bool = False
+    ) -> Chat:
+        """A chat as a page makes it; `messages` are what the page already holds.
+
+        With `auto` it sends by itself when every tool call of the last step is answered (`sendAutomaticallyWhen`).
+        """
         name = f"{client}-{next(self._numbers)}"
-        chat = self._chats[name] = Chat(self, name, client, url, chat_id, token)
+        chat = self._chats[name] = Chat(self, name, client, url, chat_id, token, auto)
         _, mark, query = client.partition("?")
         how = {"url": f"{url}/api/chat{mark}{query}", "id": chat_id, "messages": list(messages), "client": client}
         over = {"token": token} if client == "ws7" else {"headers": {"Authorization": f"Bearer {token}"}}
-        self.ask(name, "open", **how, **over)
+        self.ask(name, "open", **how, **over, auto=auto)
         return chat
 
     def ask(self, chat: str, do: str, **fields: Any) -> Any:
@@ -94,6 +99,7 @@ class Chat:
     url: str
     chat_id: str
     token: str = field(repr=False)
+    auto: bool
     status: str = "ready"
     #: Chunks that came over the wire, over all answers.
     chunks: list[dict[str, Any]] = field(default_factory=list)

@@ -9,18 +9,17 @@ from tests.e2e.client import Chat, Client, Clients
 from tests.e2e.server import Server, canonical
 
 
-def open_page(clients: Clients, client: Client, server: Server, agent: str = "echo") -> Chat:
-    """A page with a new chat."""
+def open_page(clients: Clients, client: Client, server: Server, agent: str = "echo", *, auto: bool = False) -> Chat:
+    """A page with a new chat; with `auto` it sends by itself when tool calls are answered."""
     started = server.start(agent)
-    return clients.open(client, server.url, started.chat_id, token=started.token)
+    return clients.open(client, server.url, started.chat_id, token=started.token, auto=auto)
 
 
 def reload_page(clients: Clients, chat: Chat, server: Server) -> Chat:
     """Close the page and open it again, perhaps through another gateway: it reads the history and resumes."""
     chat.close()
-    again = clients.open(
-        chat.client, server.url, chat.chat_id, token=chat.token, messages=server.messages(chat.chat_id)
-    )
+    messages = server.messages(chat.chat_id)
+    again = clients.open(chat.client, server.url, chat.chat_id, token=chat.token, messages=messages, auto=chat.auto)
     again.resume()
     return again
 
