@@ -21,7 +21,7 @@ FLUENT: tuple[Client, ...] = ("ws7", "http7?ai=7")
 
 FOLDER = Path(__file__).parent
 #: Seconds for anything that a test waits for here.
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Clients:

@@ -47,7 +47,12 @@ def provider() -> Iterator[FakeProvider]:
 def fleet(redis_binary: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Two workers on a Redis of their own."""
     redis = new_redis(redis_binary)
-    env = {PROVIDER_VARIABLE: provider.url, "CHATAGENT_SWEEP_S": "0.5", "CHATAGENT_CLAIM_GRACE_S": "1"}
+    env = {
+        PROVIDER_VARIABLE: provider.url,
+        "CHATAGENT_WARM_UP": "1",
+        "CHATAGENT_SWEEP_S": "0.5",
+        "CHATAGENT_CLAIM_GRACE_S": "1",
+    }
     stack = Stack(redis, tmp_path_factory.mktemp("fleet"), env)
     try:
         with open_fleet(stack) as fleet:

@@ -63,7 +63,7 @@ class Server:
 
     def wait_idle(self, chat_id: str) -> list[Message]:
         """Wait until nothing is being answered; gives the conversation."""
-        return wait_until(lambda: self._when_idle(chat_id), f"{chat_id} is idle")
+        return wait_until(lambda: self._when_idle(chat_id), f"{chat_id} is idle", timeout_s=60)
 
     def close(self) -> None:
         self._http.close()

@@ -98,7 +98,6 @@ def test_an_approval_on_two_pages_pays_once(
     assert_same(reload_settled(clients, chat, server), server)
 
 
-@pytest.mark.xfail(strict=True, reason="a stopped call looks complete: pages send it on for ever")
 def test_a_stop_of_a_tool_call_is_not_sent_on_by_the_page(
     client: Client, clients: Clients, server: Server, gate: Path
 ) -> None:
@@ -111,7 +110,6 @@ def test_a_stop_of_a_tool_call_is_not_sent_on_by_the_page(
     _assert_quiet(chat)
 
 
-@pytest.mark.xfail(strict=True, reason="the answer looks complete: pages send it on for ever")
 def test_an_answer_at_its_step_limit_is_not_sent_on_for_ever(client: Client, clients: Clients, server: Server) -> None:
     chat = open_page(clients, client, server, "model", auto=True)
 
@@ -120,7 +118,6 @@ def test_an_answer_at_its_step_limit_is_not_sent_on_for_ever(client: Client, cli
     _assert_quiet(chat)
 
 
-@pytest.mark.xfail(strict=True, reason="the page is not told what others answered: it sends for ever")
 @pytest.mark.parametrize("client", APPROVERS)
 def test_an_approval_that_comes_too_late_is_not_sent_on_for_ever(
     client: Client, clients: Clients, server: Server, tmp_path: Path
