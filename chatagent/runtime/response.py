@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chatagent.ui import Fold, validate_chunk
+from chatagent.ui import Fold, asks_to_go_on, validate_chunk
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
@@ -82,6 +82,8 @@ class Response:
             # Browsers would not show a step without content; the store must not hold one either.
             self._boundaries.pop()
         self._flush_boundaries()
+        if self.error_text is None and asks_to_go_on(self._fold.message):
+            self._close_step("stopped" if stopped else "tool-calls")
         if self.error_text is not None or stopped:
             self._metadata(self._finish_metadata)
             text = self.error_text
@@ -90,6 +92,15 @@ class Response:
             self.finish_reason = self.finish_reason or "stop"
             metadata = {} if self._finish_metadata is None else {"messageMetadata": self._finish_metadata}
             self._write({"type": "finish", "finishReason": self.finish_reason, **metadata})
+
+    def _close_step(self, reason: str) -> None:
+        """End with a step that holds no tool call: pages that send answered calls on by themselves come to rest."""
+        for chunk in (
+            {"type": "start-step"},
+            {"type": "data-turn-end", "data": {"reason": reason}},
+            {"type": "finish-step"},
+        ):
+            self._write(chunk)
 
     def _boundary(self, chunk: Chunk) -> None:
         """Hold a step's boundary until something follows it.

@@ -34,6 +34,8 @@ STOP_GRACE_S = 2.0
 #: What a tool call that was cut off is answered.
 _STOPPED_CALL = "The tool call was stopped."
 _FAILED_CALL = "The tool call was not finished."
+#: Told to a page whose answer to a tool call came too late.
+_NOTHING_NEW = "This was answered already; reload the chat to see how it went on."
 _TITLE_LENGTH = 80
 
 
@@ -108,7 +110,11 @@ class AnsweredTurn:
         if self.claim.stopped:
             self.stop.abort("stopped")
             self.outcome = "stopped"
-        elif not self._applied.answered or (self._applied.response and waiting_calls(self._applied.response)):
+        elif not self._applied.answered:
+            # A page that was overtaken would send the same again and again: an error is where it comes to rest.
+            self.outcome = "waiting"
+            self.response.error_text = _NOTHING_NEW
+        elif self._applied.response and waiting_calls(self._applied.response):
             self.outcome = "waiting"
             self.response.finish_reason = "tool-calls"
         elif self.claim.attempt > (self.agent.options.max_attempts or self._options.max_attempts):

@@ -2,6 +2,7 @@
 
 from chatagent.ui.abort import cleanup_aborted_parts
 from chatagent.ui.chunk import FINISH_REASONS, finish_reason, validate_chunk
+from chatagent.ui.complete import asks_to_go_on
 from chatagent.ui.dialect import Dialect
 from chatagent.ui.encode import decode, encode, encode_value
 from chatagent.ui.fold import Fold, fold_message
@@ -15,6 +16,7 @@ __all__ = [
     "Dialect",
     "Fold",
     "Recovered",
+    "asks_to_go_on",
     "cleanup_aborted_parts",
     "decode",
     "encode",
