@@ -17,8 +17,8 @@ from chatagent.flask.token import Action, Identity
 from chatagent.redis.session import Session
 from chatagent.relay import Batch
 
-#: Seconds between signs of life on a quiet stream: clients give a silent one up after 60.
-HEARTBEAT_S = 20.0
+#: Most seconds between signs of life on a quiet stream: clients give a silent one up after 60.
+MAX_HEARTBEAT_S = 20.0
 #: Bytes of records sent at once.
 _SLICE_BYTES = 64 * 1024
 #: Seconds until Redis is asked again when it does not answer.
@@ -124,7 +124,7 @@ class OutStream:
 
     def _born(self) -> Iterator[bytes]:
         """Wait until there is such a chat."""
-        quiet = _Quiet(self._asked.timeout_s, self._identity)
+        quiet = self._quiet()
         while self._feed is None and not quiet.over:
             session = self._gateway.backend.sessions.find(self._chat_id)
             if session is not None:
@@ -133,21 +133,25 @@ class OutStream:
                 yield s2.ping_event(_now_ms())
 
     def _records(self, feed: Feed) -> Iterator[bytes]:
-        quiet = _Quiet(self._asked.timeout_s, self._identity)
+        quiet = self._quiet()
         while not quiet.over:
             self._wake.clear()
             try:
-                batch, pause_s = feed.take(max_bytes=_SLICE_BYTES), HEARTBEAT_S
+                batch, pause_s = feed.take(max_bytes=_SLICE_BYTES), MAX_HEARTBEAT_S
             except StoreDown:
                 batch, pause_s = None, _RETRY_S
             if batch is not None:
                 self._cursor = batch.last
-                quiet = _Quiet(self._asked.timeout_s, self._identity)
+                quiet = self._quiet()
                 yield s2.batch_event(self._encoder.encode(batch, _now_ms()))
             elif self.settled and self._cursor >= self._until:
                 break
             elif quiet.wait(self._wait, pause_s):
                 yield self._sign_of_life()
+
+    def _quiet(self) -> _Quiet:
+        heartbeat_s = min(MAX_HEARTBEAT_S, 2 * self._gateway.options.keepalive_s)
+        return _Quiet(self._asked.timeout_s, heartbeat_s, self._identity)
 
     def _wait(self, timeout_s: float) -> bool:
         return self._wake.wait(timeout_s)
@@ -170,10 +174,11 @@ class OutStream:
 class _Quiet:
     """How long nothing has come: when to say that the stream lives, and when it is over."""
 
-    def __init__(self, timeout_s: float, identity: Identity) -> None:
+    def __init__(self, timeout_s: float, heartbeat_s: float, identity: Identity) -> None:
         self._end_s = time.monotonic() + timeout_s
         self._left_s = identity.left_s
-        self._beat_s = time.monotonic() + HEARTBEAT_S
+        self._heartbeat_s = heartbeat_s
+        self._beat_s = time.monotonic() + heartbeat_s
 
     @property
     def over(self) -> bool:
@@ -186,7 +191,7 @@ class _Quiet:
         left_s = min(most_s, self._end_s - now, self._left_s(), self._beat_s - now)
         if wait(max(0.0, left_s)) or time.monotonic() < self._beat_s or self.over:
             return False
-        self._beat_s = time.monotonic() + HEARTBEAT_S
+        self._beat_s = time.monotonic() + self._heartbeat_s
         return True
 
 

@@ -141,6 +141,23 @@ def test_a_quiet_stream_ends_in_its_time(gateway: GatewayProcess, worker: Script
         assert reader.events == [": stream-open", "data: [DONE]"]
 
 
+def test_a_silent_turn_is_kept_alive_by_records_that_move_no_cursor(
+    new_gateway: NewGateway, worker: ScriptedWorker
+) -> None:
+    gateway = new_gateway(keepalive_s=0.1)
+    start(gateway)
+    with gateway.http(gateway.token()) as http, subscribe(http, "c1") as reader:
+        append(http, message("hi"))
+        turn = worker.claim()
+        turn.append(*say("x")[:3])
+        records = reader.records()
+        seen = [next(records) for _ in range(7)]
+        assert [control_of(each) for each in seen[-3:]] == ["heartbeat"] * 3
+        assert [each["seq_num"] for each in seen] == [0, 1, 2, 3, 3, 3, 3]
+        turn.commit(*say("x")[3:])
+        assert next(each["seq_num"] for each in reader.until("turn-complete") if not control_of(each)) == 4
+
+
 @pytest.mark.parametrize("timeout", ["0", "601", "10abc", "-1", "1.5", ""])
 def test_a_timeout_out_of_range_is_refused(gateway: GatewayProcess, worker: ScriptedWorker, timeout: str) -> None:
     start(gateway)
