@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatagent.errors import NotFound, Retryable
+from chatagent.errors import NotFound, Retryable, StoreDown
 from chatagent.flask.access import Access, require, require_start
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.message import Send, new_chat_id
 from chatagent.flask.options import Options
 from chatagent.flask.token import Identity
-from chatagent.record import control_headers
+from chatagent.record import chunk_type, control_headers
 from chatagent.redis.directory import AgentCard
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.history import Snapshot
@@ -26,6 +26,8 @@ from chatagent.ui import encode, message_to_chunks
 
 logger = logging.getLogger(__name__)
 
+#: How an answer may end.
+_ENDS = ("finish", "abort", "error")
 #: Wakes a worker: called with agent id, session id and queue. May raise; the sweeper then does its work.
 Dispatch = Callable[[str, str, str], object]
 
@@ -125,9 +127,12 @@ class Gateway:
             logger.exception("task not sent; the sweeper will send it", extra={"session": session.id})
 
     def resume(self, session: Session, wake: threading.Event) -> AnswerFeed | None:
-        """Follow the answer that is being written, from its start; None when there is none. Raises: StoreDown."""
+        """Follow the answer that is being written, from its start; None when there is none. Raises: StoreDown.
+
+        Who was cut off from an answer that has ended meanwhile is told it whole.
+        """
         if session.status == "idle":
-            return None
+            return self._ended(session, wake) if self.backend.outbox.was_cut(session.id) else None
         feed = Feed(self.backend, session.id, wake)
         try:
             snapshot = self.backend.history.read(session.id)
@@ -140,6 +145,30 @@ class Gateway:
             raise
         feed.close()
         return None
+
+    def _ended(self, session: Session, wake: threading.Event) -> AnswerFeed | None:
+        """The last answer, from the history, with the end that it had."""
+        messages = self.backend.history.read(session.id).messages
+        if not messages or messages[-1]["role"] != "assistant":
+            return None
+        records = self.backend.outbox.read(session.id, session.complete_seq - 2, limit=1)
+        ends = [record.raw for record in records if record.control is None and chunk_type(record.raw) in _ENDS]
+        chunks = [encode(chunk) for chunk in message_to_chunks(messages[-1])]
+        answer = Answer(session.in_cursor, session.complete_seq)
+        answer.done = True
+        chunks += ends or [encode({"type": "finish"})]
+        return AnswerFeed(Feed(self.backend, session.id, wake), answer, chunks)
+
+    def left(self, session_id: str, *, resumed: bool, ended: bool) -> None:
+        """A reader has left: cut off before its answer had ended, or after it was told the rest of it."""
+        outbox = self.backend.outbox
+        try:
+            if not ended:
+                outbox.note_cut(session_id)
+            elif resumed:
+                outbox.forget_cut(session_id)
+        except StoreDown:
+            logger.warning("reader that left not noted, Redis is away")
 
     def stop(self, session: Session) -> bool:
         """Stop the answer that is being written; False when there is none. Raises: Closed, StoreDown."""

@@ -6,7 +6,7 @@ POST /api/chat, GET /api/chat/<id>/stream, POST /api/chat/<id>/stop. A dropped c
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from flask import Blueprint, Response, request
@@ -46,7 +46,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         send, dialect = read_send(body), _dialect()
         session = gateway.open(identity, send.chat_id, send.agent)
         wake = threading.Event()
-        return _stream(gateway.send(session, send, wake), wake, dialect, gateway.options.keepalive_s)
+        return _stream(gateway, gateway.send(session, send, wake), wake, dialect)
 
     @blueprint.get("/api/chat/<path:chat_id>/stream")
     def resume(chat_id: str) -> Response:
@@ -61,7 +61,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         if feed is None:
             return Response(status=204)
         _leave_out_dead_steps(feed, dialect)
-        return _stream(feed, wake, dialect, gateway.options.keepalive_s)
+        return _stream(gateway, feed, wake, dialect, resumed=True)
 
     @blueprint.post("/api/chat/<path:chat_id>/stop")
     def stop(chat_id: str) -> Response:
@@ -71,8 +71,14 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         return json_response({"stopped": gateway.stop(session)})
 
 
-def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_s: float) -> Iterator[bytes]:
-    """The answer as server-sent events; a comment first, so that headers leave at once, and when all is quiet."""
+def events(
+    feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_s: float, on_left: Callable[[bool], None]
+) -> Iterator[bytes]:
+    """The answer as server-sent events; a comment first, so that headers leave at once, and when all is quiet.
+
+    `on_left` is called when the client leaves, with whether it was told the end.
+    """
+    ended = False
     try:
         yield b": stream-open\n\n"
         while not feed.done:
@@ -91,8 +97,10 @@ def events(feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_
         if feed.answer.trimmed:
             yield _encode([encode(_TRIMMED)], dialect)
         yield b"data: [DONE]\n\n"
+        ended = True
     finally:
         feed.close()
+        on_left(ended)
 
 
 def _encode(chunks: list[bytes], dialect: Dialect) -> bytes:
@@ -113,8 +121,16 @@ def _leave_out_dead_steps(feed: AnswerFeed, dialect: Dialect) -> None:
         raise
 
 
-def _stream(feed: AnswerFeed, wake: threading.Event, dialect: Dialect, keepalive_s: float) -> Response:
-    response = Response(events(feed, wake, dialect, keepalive_s), headers=HEADERS)
+def _stream(
+    gateway: Gateway, feed: AnswerFeed, wake: threading.Event, dialect: Dialect, *, resumed: bool = False
+) -> Response:
+    session_id = feed.feed.session_id
+
+    def left(ended: bool) -> None:
+        gateway.left(session_id, resumed=resumed, ended=ended)
+
+    told = events(feed, wake, dialect, gateway.options.keepalive_s, left)
+    response = Response(told, headers=HEADERS)
     # An answer that nobody iterates (a HEAD request, a client that left) must let go of its channel too.
     response.call_on_close(feed.close)
     return response

@@ -5,6 +5,7 @@ A chunk's JSON was encoded once, by the worker; here it is only wrapped, never r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import orjson
@@ -61,11 +62,18 @@ class AnswerStream:
         self.resumed = resumed
         self.done = False
         self.sequence = 0
+        #: Called when the last frame was given.
+        self.on_end: Callable[[], None] = lambda: None
         self._feed = feed
         self._window = _Window(window, -1)
         self._head = b'{"type":"chunk","requestId":%s,"sequence":' % orjson.dumps(request_id)
         self._last = b""
         self._start = [reply("start", request_id)]
+
+    @property
+    def session_id(self) -> str:
+        """The session that answers."""
+        return self._feed.feed.session_id
 
     @property
     def failed(self) -> bool:
@@ -86,6 +94,7 @@ class AnswerStream:
         elif self._feed.done:
             self.done = True
             frames.append(self._end())
+            self.on_end()
         return frames
 
     def _end(self) -> bytes:

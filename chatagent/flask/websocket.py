@@ -56,6 +56,9 @@ class Connection:
             logger.exception("websocket failed")
             self.close(INTERNAL_ERROR, "internal error")
         finally:
+            for stream in self._writer.unfinished():
+                if isinstance(stream, AnswerStream):
+                    self.gateway.left(stream.session_id, resumed=stream.resumed, ended=False)
             self._writer.close()
             # The receiving thread closes when the peer does; our server would cut the socket at once.
             self._ws.thread.join(timeout=2)
@@ -161,7 +164,9 @@ class Connection:
         if session is None or feed is None:
             self._writer.reply(reply("no-active", frame.request_id))
             return
-        self._writer.add(AnswerStream(frame.request_id, session.chat_id, feed, resumed=True, window=window))
+        stream = AnswerStream(frame.request_id, session.chat_id, feed, resumed=True, window=window)
+        stream.on_end = lambda: self.gateway.left(stream.session_id, resumed=True, ended=True)
+        self._writer.add(stream)
 
     def _watch(self, frame: Frame) -> None:
         identity = self._identity(frame)

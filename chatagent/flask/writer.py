@@ -71,6 +71,10 @@ class Writer:
             stream.close()
         return stream
 
+    def unfinished(self) -> list[Stream]:
+        """Requests whose last frame was not given yet."""
+        return list(self._streams.values())
+
     def close(self) -> None:
         """Answer nothing more."""
         self._closed = True

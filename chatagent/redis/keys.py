@@ -34,6 +34,10 @@ class Keys:
         """STRING with a TTL: what a send with this part id was answered."""
         return f"{self.prefix}:{{{session_id}}}:part:{part_id}"
 
+    def cut(self, session_id: str) -> str:
+        """STRING with a TTL: a reader of this session was cut off before its answer had ended."""
+        return f"{self.prefix}:{{{session_id}}}:cut"
+
     def ext(self, chat_id: str) -> str:
         """STRING: the session id of an app's own chat id."""
         return f"{self.prefix}:ext:{chat_id}"

@@ -12,6 +12,8 @@ from chatagent.redis.session import store_errors
 
 #: Records fetched in one read.
 PAGE = 512
+#: Seconds within which a reader that was cut off may come back for an answer that has ended meanwhile.
+CUT_TTL_S = 120
 
 
 class Outbox:
@@ -31,6 +33,21 @@ class Outbox:
                 self.keys.outbox(session_id), min=f"{max(after, -1) + 2}-0", max="+", count=limit
             )
         return [read_outbox_entry(entry) for entry in cast("list[Any]", entries)]
+
+    def note_cut(self, session_id: str) -> None:
+        """Remember for a while that a reader was cut off before its answer had ended. Raises: StoreDown."""
+        with store_errors():
+            self.client.set(self.keys.cut(session_id), 1, ex=CUT_TTL_S)
+
+    def forget_cut(self, session_id: str) -> None:
+        """The reader came back and has its answer. Raises: StoreDown."""
+        with store_errors():
+            self.client.delete(self.keys.cut(session_id))
+
+    def was_cut(self, session_id: str) -> bool:
+        """Whether a reader was cut off lately. Raises: StoreDown."""
+        with store_errors():
+            return bool(self.client.exists(self.keys.cut(session_id)))
 
 
 def read_outbox_entry(entry: Any) -> OutRecord:

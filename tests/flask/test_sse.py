@@ -310,3 +310,20 @@ def test_who_resumes_after_a_crash_holds_nothing_of_the_dead_step(
     major: Any = int(query[-1]) if query else 5
     assert fold_message(chunks, major=major)["parts"] == stored["parts"]
     assert stored["parts"][-1]["text"] == "alive"
+
+
+def test_who_was_cut_off_is_told_the_answer_that_ended_meanwhile(
+    gateway: GatewayProcess, worker: ScriptedWorker
+) -> None:
+    with gateway.http(gateway.token()) as http:
+        with http.stream("POST", "/api/chat", json=body("c1", "hi")) as response:
+            next(events(response))
+            turn = worker.claim()
+            turn.append(*say("a b")[:3])
+        turn.append({"type": "text-delta", "id": "t1", "delta": "!"})
+        until(lambda: worker.client.keys("*:cut"), "the gateway to notice")
+        stored = turn.commit({"type": "text-end", "id": "t1"}, {"type": "finish-step"}, {"type": "finish"})
+        told = chunks_of(http.get("/api/chat/c1/stream"))
+        assert fold_message(told) == stored
+        assert told[-1] == {"type": "finish"}
+        assert http.get("/api/chat/c1/stream").status_code == 204, "once"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatagent.ui import replay, fold_message
+from chatagent.ui import fold_message, replay
 
 Chunk = dict[str, Any]
 
