@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chatagent import chat
-    from chatagent.llm import has_tool_call, step_count_is, stream_text, tool
+    from chatagent.llm import client_tool, has_tool_call, step_count_is, stream_text, tool
 
 #: Where each public name lives.
 _HOMES = {
     # What authors write.
     "chat": "chatagent.chat",
     # Models and tools.
+    "client_tool": "chatagent.llm",
     "has_tool_call": "chatagent.llm",
     "step_count_is": "chatagent.llm",
     "stream_text": "chatagent.llm",
     "tool": "chatagent.llm",
 }
 
-__all__ = ["chat", "has_tool_call", "step_count_is", "stream_text", "tool"]
+__all__ = ["chat", "client_tool", "has_tool_call", "step_count_is", "stream_text", "tool"]
 
 
 def __getattr__(name: str) -> Any:

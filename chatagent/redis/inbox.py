@@ -67,13 +67,16 @@ class Inbox:
         ]
         args = [kind, encode_value(payload), PART_TTL_S, MAX_UNREAD, self.keys.worker_channel(""), _TASK_OVERDUE_MS]
         with store_errors():
-            _, answer, *_ = run(
+            _, answer, *waited = run(
                 self.client,
                 ("ZADD", self.keys.queued, int(time.time() * 1000), session_id),
                 script("push")(keys, args),
                 *self._wait(),
             )
-        return _pushed(session_id, answer)
+        pushed = _pushed(session_id, answer)
+        if waited and not _is_kept(waited[0]):
+            raise Retryable("the message is not yet where it must be before we confirm it; send it again")
+        return pushed
 
     def _wait(self) -> list[tuple[Any, ...]]:
         if self.durability == "disk":
@@ -81,6 +84,11 @@ class Inbox:
         if self.durability == "replica":
             return [("WAIT", 1, _DURABLE_WAIT_MS)]
         return []
+
+
+def _is_kept(reply: Any) -> bool:
+    """Whether the wait was for something: one disk (`WAITAOF` counts disks and replicas) or one replica (`WAIT`)."""
+    return bool((reply[0] if isinstance(reply, list) else reply) >= 1)
 
 
 def _pushed(session_id: str, answer: list[Any]) -> Pushed:

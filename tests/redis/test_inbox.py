@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chatagent.errors import Closed, NotFound, Retryable
-from chatagent.redis.inbox import MAX_UNREAD, Pushed
+from chatagent.redis.inbox import MAX_UNREAD, Inbox, Pushed
 from chatagent.redis.lease import Leases
 from chatagent.runtime.port import Held
 from tests.redis.chat import KEYS, claimed, ending, gateway, submit, work
@@ -174,3 +174,14 @@ def test_a_server_that_forgot_its_scripts_gets_them_again(redis_url: str) -> Non
         session = side.create()
         side.client.script_flush()
         assert side.say(session).seq == 0
+
+
+def test_a_message_that_no_replica_has_is_not_confirmed(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatagent.redis.inbox._DURABLE_WAIT_MS", 10)
+    with gateway(redis_url) as side:
+        session = side.create()
+        strict = Inbox(side.client, KEYS, durability="replica")
+        with pytest.raises(Retryable, match="send it again"):
+            strict.push(session.id, "message", submit("hi"), part_id="p1")
+        assert side.inbox.push(session.id, "message", submit("hi"), part_id="p1").duplicate is True
+        assert len(side.history.read(session.id).unread) == 1
