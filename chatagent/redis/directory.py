@@ -16,8 +16,7 @@ from chatagent.redis.lease import store_errors as async_store_errors
 from chatagent.redis.script import run_async
 from chatagent.redis.session import store_errors
 
-#: Seconds between announcements, and after which a silent worker counts as gone.
-ANNOUNCE_S = 5.0
+#: Seconds after which a silent worker counts as gone; it announces itself every 5.
 ALIVE_S = 20.0
 #: Seconds after which a worker that never came back is forgotten.
 _FORGET_S = 3600.0

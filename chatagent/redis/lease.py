@@ -97,7 +97,7 @@ class Leases:
         ]
         async with store_errors():
             answers = await run_async(self.client, *commands, *[self._index(claim.session_id) for claim in claims])
-        return [_held(answer) for answer in answers[: len(commands)]]
+        return [_held(answer, stopped=1, unread=2) for answer in answers[: len(commands)]]
 
     async def append(self, batches: Sequence[Batch]) -> list[Held | LeaseLost]:
         """Write batches of many sessions in one round trip; a batch that was written before is not written again."""
@@ -118,7 +118,7 @@ class Leases:
         ]
         async with store_errors():
             answers = await run_async(self.client, *commands)
-        return [_held(answer) for answer in answers]
+        return [_held(answer, stopped=2) for answer in answers]
 
     async def commit(self, commit: Commit) -> Committed:
         """End a turn. Raises: LeaseLost."""
@@ -249,10 +249,11 @@ class Leases:
         ]
 
 
-def _held(answer: list[Any]) -> Held | LeaseLost:
+def _held(answer: list[Any], *, stopped: int, unread: int | None = None) -> Held | LeaseLost:
+    """The answer of a script that needs the lease; `stopped` and `unread` are where it says so."""
     if answer[0] == b"lost":
         return LeaseLost()
-    return Held(stopped=answer[1] == 1, unread=answer[2]) if len(answer) > 3 else Held(stopped=answer[2] == 1)
+    return Held(stopped=answer[stopped] == 1, unread=0 if unread is None else answer[unread])
 
 
 def _claim(answer: list[Any], known_epoch: int) -> Claim:

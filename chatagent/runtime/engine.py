@@ -70,11 +70,6 @@ class Engine:
         self._background: list[asyncio.Task[None]] = []
         self._draining = False
 
-    @property
-    def active(self) -> int:
-        """Turns that run now."""
-        return len(self._active)
-
     def start(self) -> None:
         """Begin the work behind the turns: flusher, heartbeat, sweeper."""
         loops = {"flusher": self._flusher.run, "heartbeat": self._heartbeat, "sweeper": self._sweep}

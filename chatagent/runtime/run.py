@@ -32,9 +32,6 @@ class Runs:
         #: Longest parked first.
         self._runs: dict[str, Run] = {}
 
-    def __len__(self) -> int:
-        return len(self._runs)
-
     def known_epoch(self, session_id: str) -> int:
         """The epoch whose history is still held here; -1 for none."""
         run = self._runs.get(session_id)

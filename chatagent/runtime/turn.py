@@ -255,10 +255,7 @@ class AnsweredTurn:
     def commit(self, *, warm_s: float) -> Commit:
         """What ends the turn. The answer is stored as browsers hold it, even when it is empty."""
         messages = self._messages()
-        total = dict(self.claim.usage)
-        for name, value in self._usage.items():
-            total[name] = total.get(name, 0) + value
-        fields = {"usage": orjson.dumps(total)}
+        fields = {"usage": orjson.dumps(self._total_usage())}
         if not self.claim.title and (title := _title(messages)):
             fields["title"] = title.encode("utf-8", "replace")
         headers = {
@@ -305,12 +302,18 @@ class AnsweredTurn:
             continuation=turn.continuation,
             finish_reason="error" if self.outcome == "failed" else self.response.finish_reason,
             usage=dict(self._usage),
+            total_usage=self._total_usage(),
             error=self.error,
         )
         try:
             await self._call_hooks("on_turn_complete", lambda: event)
         except Exception:
             logger.exception("on_turn_complete failed")
+
+    def _total_usage(self) -> dict[str, Any]:
+        """What the chat has used, this turn included."""
+        names = {**self.claim.usage, **self._usage}
+        return {name: self.claim.usage.get(name, 0) + self._usage.get(name, 0) for name in names}
 
     def _messages(self) -> list[dict[str, Any]]:
         """The conversation with its answer."""
