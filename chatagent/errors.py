@@ -7,6 +7,7 @@ ChatAgentError
 ├─ Forbidden          a valid token without the right: answer 403
 ├─ NotFound           no such chat, agent or page: answer 404
 ├─ Closed             the session was closed: answer 409            (.closed_reason)
+├─ Busy               a turn runs and the agent takes one message at a time: answer 409
 ├─ Retryable          try again later: answer 503                   (.after_s)
 │  └─ StoreDown       Redis does not answer
 ├─ LeaseLost          stop and say nothing: another worker has the turn
@@ -79,6 +80,13 @@ class Closed(ChatAgentError):
     def __init__(self, closed_reason: str | None = None) -> None:
         super().__init__("the session is closed; start a new chat")
         self.closed_reason = closed_reason
+
+
+class Busy(ChatAgentError):
+    """The chat is busy and rejects messages meanwhile; send again when its answer has ended."""
+
+    status = 409
+    code = "busy"
 
 
 class Retryable(ChatAgentError):

@@ -16,7 +16,13 @@ _CONTROL = b"#"
 #: How every chunk starts, because `chatagent.ui.encode` puts `type` first.
 _TYPE_START = b'{"type":"'
 
-Kind = Literal["message", "stop", "action"]
+#: `preload` starts a run before there is a message; `action` edits the chat without a turn.
+Kind = Literal["message", "stop", "action", "preload"]
+#: What happens to a message that arrives while the chat is busy:
+#: `enqueue` a turn of its own, in order · `steer` into the running turn at its next step · `interrupt` stop the
+#: running turn, keep its partial answer, then answer · `rollback` stop it and forget it, question and all ·
+#: `merge` one turn answers all that is queued · `reject` refuse it (409).
+Busy = Literal["enqueue", "steer", "interrupt", "rollback", "merge", "reject"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,8 @@ class InRecord:
     kind: Kind
     payload: dict[str, Any] = field(default_factory=dict)
     at_ms: int = 0
+    #: What the sender, else the session, wanted when it arrived.
+    busy: Busy = "enqueue"
 
     @property
     def trigger(self) -> str:

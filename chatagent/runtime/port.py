@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from chatagent.errors import LeaseLost
-from chatagent.record import InRecord
+from chatagent.record import Busy, InRecord
 from chatagent.runtime.conversation import Changes, UIMessage
 
 #: Enqueue the turn task of a session: agent id, session id, queue.
 Dispatch = Callable[[str, str, str], Awaitable[None]]
 
 Outcome = Literal["completed", "stopped", "failed", "waiting"]
+#: The run that a claimed turn belongs to: `warm` in this process, `suspended` (the same run, its state is to be
+#: rebuilt), or `new` (the chat's first, or a continuation after an end or a crash).
+RunState = Literal["warm", "suspended", "new"]
+#: Why an attempt at a message was not the first: its worker died, or handed it back at a shutdown.
+Cause = Literal["crashed", "shutdown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,23 @@ class Claim:
     metadata: Any = None
     locals: dict[str, Any] = field(default_factory=dict)
     usage: dict[str, Any] = field(default_factory=dict)
+    run_state: RunState = "new"
+    #: Turns that the run has answered before this one.
+    run_turn: int = 0
+    #: The run was started by a preload.
+    preloaded: bool = False
+    #: `on_chat_start` has been through (session field `chat_started`).
+    chat_started: bool = False
+    #: None on a first attempt.
+    cause: Cause | None = None
+    #: The user wants the stopped turn forgotten.
+    forgotten: bool = False
+    #: Unread messages and actions behind `record`, oldest first (at most 100).
+    waiting: tuple[InRecord, ...] = ()
+    #: Model messages that were injected since the last turn, oldest first.
+    injected: tuple[dict[str, Any], ...] = ()
+    #: What the model reads beside the UI messages: summaries and injected messages (session field `lane`).
+    lane: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +82,8 @@ class Held:
 
     stopped: bool
     unread: int = 0
+    #: A stop that wants the turn forgotten (`rollback`).
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +96,18 @@ class Commit:
     headers: dict[str, Any]
     fields: dict[str, bytes]
     warm_s: float
+    #: Further inbox records that this turn has answered (steered or merged into it); they leave the inbox.
+    consumed: tuple[int, ...] = ()
+    #: How many injected messages were taken over into `lane`.
+    injected: int = 0
+    #: Count it as a turn of the chat and of its run; an action and a preload are none.
+    counts: bool = True
+    #: Write no turn-complete record: nobody waits for it (a preload).
+    silent: bool = False
+    #: Seconds that the run outlives this turn, warm or suspended; 0 ends it: the next message starts a continuation.
+    run_s: float = 3600.0
+    #: Close the session for good in the same step.
+    close: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +131,21 @@ class Committed:
 class Store(Protocol):
     """Sessions as a worker changes them. Every call is idempotent and raises StoreDown when there is no answer."""
 
-    async def claim(self, session_id: str, *, known_epoch: int) -> Claim | None:
-        """Take the lease; None when another holds it or nothing is unread."""
+    async def claim(self, session_id: str, *, known_epoch: int, busy: Busy = "enqueue") -> Claim | None:
+        """Take the lease; None when another holds it or nothing is unread. `busy` is the agent's own policy."""
+
+    async def take(self, claim: Claim, busy: Collection[Busy] | None = None) -> list[InRecord]:
+        """Reserve unread messages for this turn (None: all), so that they can no longer be edited or cancelled.
+
+        They stay in the inbox until the commit names them as consumed: a turn that dies has not lost them.
+        Raises: LeaseLost.
+        """
+
+    async def mark(self, claim: Claim, fields: Mapping[str, bytes]) -> None:
+        """Write fields of the session while the turn runs. Raises: LeaseLost."""
+
+    async def inject(self, session_id: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Put model messages where the next turn, or the next step of the running one, finds them."""
 
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
         """Keep leases, in one round trip."""
@@ -110,8 +159,8 @@ class Store(Protocol):
     async def hand_back(self, claim: Claim) -> Settled:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""
 
-    async def cool(self, session_ids: Sequence[str]) -> None:
-        """Forget that these sessions are warm here: their next message goes to any worker."""
+    async def suspend(self, session_ids: Sequence[str]) -> None:
+        """Their runs are no longer warm here: any worker resumes them, as the same runs."""
 
     async def overdue(self) -> list[str]:
         """Sessions whose lease lapsed or whose task did not come."""
