@@ -44,6 +44,20 @@ class InRecord:
     def trigger(self) -> str:
         return str(self.payload.get("trigger", "submit-message"))
 
+    @property
+    def user_message(self) -> dict[str, Any] | None:
+        """The new message of a user, where it brings one."""
+        message = self.payload.get("message")
+        if self.kind != "message" or self.trigger != "submit-message" or not isinstance(message, dict):
+            return None
+        return message if message.get("role") == "user" else None
+
+    @property
+    def message_id(self) -> str | None:
+        """The id of that message."""
+        message_id = (self.user_message or {}).get("id")
+        return message_id if isinstance(message_id, str) else None
+
 
 @dataclass(frozen=True, slots=True)
 class OutRecord:

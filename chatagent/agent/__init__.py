@@ -1,19 +1,93 @@
-"""What authors write against: agents, their hooks, and the turn."""
+"""What authors write against: agents, their hooks, and the turn that they answer."""
 
-from chatagent.agent.agent import Agent, AgentOptions, agent
-from chatagent.agent.event import ChatStart, TurnComplete, TurnStart
-from chatagent.agent.turn import Turn, current_turn, is_stopped, pipe, response
+from chatagent.agent.action import TurnRequest, turn
+from chatagent.agent.agent import Agent, agent
+from chatagent.agent.event import (
+    Action,
+    BeforeTurnComplete,
+    Boot,
+    ChatResume,
+    ChatStart,
+    ChatSuspend,
+    Compacted,
+    HydrateMessages,
+    PendingToolCall,
+    Preload,
+    PrepareMessages,
+    Recovery,
+    RecoveryBoot,
+    RunContext,
+    TurnComplete,
+    TurnStart,
+    ValidateMessages,
+    Writer,
+)
+from chatagent.agent.history import History, ToolCallRef, ToolResult, upsert_incoming_message
+from chatagent.agent.local import Local, local
+from chatagent.agent.options import AgentOptions, PendingBatch, PendingMessages, StreamOptions, ToolsFor
+from chatagent.agent.turn import (
+    Turn,
+    close,
+    current_turn,
+    defer,
+    end_run,
+    history,
+    inject,
+    is_stopped,
+    pipe,
+    prompt,
+    response,
+    set_idle_timeout,
+    set_turn_timeout,
+    set_ui_message_stream_options,
+)
 
 __all__ = [
+    "Action",
     "Agent",
     "AgentOptions",
+    "BeforeTurnComplete",
+    "Boot",
+    "ChatResume",
     "ChatStart",
+    "ChatSuspend",
+    "Compacted",
+    "History",
+    "HydrateMessages",
+    "Local",
+    "PendingBatch",
+    "PendingMessages",
+    "PendingToolCall",
+    "Preload",
+    "PrepareMessages",
+    "Recovery",
+    "RecoveryBoot",
+    "RunContext",
+    "StreamOptions",
+    "ToolCallRef",
+    "ToolResult",
+    "ToolsFor",
     "Turn",
     "TurnComplete",
+    "TurnRequest",
     "TurnStart",
+    "ValidateMessages",
+    "Writer",
     "agent",
+    "close",
     "current_turn",
+    "defer",
+    "end_run",
+    "history",
+    "inject",
     "is_stopped",
+    "local",
     "pipe",
+    "prompt",
     "response",
+    "set_idle_timeout",
+    "set_turn_timeout",
+    "set_ui_message_stream_options",
+    "turn",
+    "upsert_incoming_message",
 ]

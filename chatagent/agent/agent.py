@@ -3,161 +3,167 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar, Unpack, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from chatagent.agent.event import ChatStart, TurnComplete, TurnStart
+from chatagent.agent.data_part import DataParts
+from chatagent.agent.duration import Duration, seconds
+from chatagent.agent.hook import HOOKS, HookOptions, Hooks
+from chatagent.agent.options import AgentOptions, PendingMessages, StreamOptions, ToolsFor
 from chatagent.agent.turn import Turn
 from chatagent.errors import BadRequest, ConfigError
+from chatagent.record import Busy
 
 C = TypeVar("C")
 M = TypeVar("M", bound=BaseModel)
-E = TypeVar("E")
 
 Run = Callable[[Turn[C]], Any]
-Hook = Callable[[E], Awaitable[None] | None]
+#: Tools of an agent: the same for all turns, or what a function gives for one.
+Tools = Sequence[Any] | Mapping[str, Any] | Callable[[ToolsFor[C]], Any]
 
 #: Agent ids are Celery task names and part of token scopes.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+#: Options that authors write as durations, and the fields that keep them.
+_DURATIONS = {
+    name.removesuffix("_s"): name for name in (field.name for field in fields(AgentOptions)) if name.endswith("_s")
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentOptions:
-    """What an agent may set for itself; `None` leaves it to the deployment."""
+class AgentKeywords(HookOptions[C], total=False):
+    """Everything that `chat.agent` takes beside the id and the client data."""
 
-    #: Model of what clients send along (`clientData`, `metadata`); validated every turn.
-    client_data: Any = None
-    tools: Sequence[Any] = ()
-    #: Model in litellm's names, for `turn.model`.
-    model: str | None = None
-    #: Celery queue of its turns.
-    queue: str | None = None
-    #: Attempts at one message before it is answered with an error.
-    max_attempts: int | None = None
-    #: Seconds that a run stays warm after a turn.
-    idle_timeout_s: float | None = None
-    #: Text of the error chunk for an exception; the default tells nothing.
-    on_error: Callable[[BaseException], str] | None = None
-    description: str = ""
-    examples: Sequence[str] = ()
+    tools: Tools[C]
+    """Functions and `Tool`s, or a function that gives those of a turn (then it is called once per turn)."""
+    system: str | Mapping[str, Any]
+    """System prompt of all its model calls; a message with content parts may carry `cache_control`."""
+    model: str
+    """Model in litellm's names, for `turn.model`."""
+    queue: str
+    """Celery queue of its turns."""
+    concurrency_limit: int
+    """Turns of this agent at a time, over all workers."""
+    max_attempts: int
+    """Attempts at one message before it is answered with an error."""
+    max_turns: int
+    """Turns of one run (100); then it ends, and the next message starts a continuation."""
+    max_duration: Duration
+    """Longest time of one turn; then it is cancelled and fails."""
+    turn_timeout: Duration
+    """How long a run waits for the next message, warm or suspended (1 h)."""
+    idle_timeout: Duration
+    """How long a run stays warm after a turn (30 s)."""
+    idle_timeout_s: float
+    """The same in seconds."""
+    preload_idle_timeout: Duration
+    """How long a preloaded run stays warm for its first message; the idle timeout unless set."""
+    preload_timeout: Duration
+    """How long a preloaded run waits for its first message; the turn timeout unless set."""
+    exit_after_preload_idle: bool
+    """End a preloaded run instead of suspending it."""
+    token_ttl: Duration
+    """How long the tokens are valid that hooks are given (1 h)."""
+    stream_options: StreamOptions
+    on_error: Callable[[BaseException], str]
+    """Text of the error chunk for an exception; the default tells nothing."""
+    busy: Busy
+    """What happens to messages that arrive during a turn."""
+    pending_messages: PendingMessages[C]
+    """Lets the agent decide between two steps whether messages that arrived join the running turn."""
+    compaction: Any
+    """A `Compaction`: when and how the conversation is summarised for the model."""
+    actions: Any
+    """Type of the actions that clients may send: a pydantic model, or a union of them."""
+    data_parts: Mapping[str, Any]
+    """Models of the `data-<name>` parts, by name; what is written is validated."""
+    message_metadata_schema: Any
+    """Model of the messages' metadata."""
+    description: str
+    examples: Sequence[str]
 
 
-@dataclass(eq=False)
-class Agent(Generic[C]):
+class Agent(Hooks[C]):
     """One agent. Its id is the name of its Celery task, so Flower groups turns by agent."""
 
-    id: str
-    run: Run[C]
-    options: AgentOptions = field(default_factory=AgentOptions)
-    hooks: dict[str, list[Hook[Any]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
-            raise ConfigError(f"agent id {self.id!r}: use letters, digits, '.', '_' and '-', at most 128")
+    def __init__(self, id: str, run: Run[C], options: AgentOptions | None = None) -> None:
+        super().__init__()
+        if not _ID.fullmatch(id):
+            raise ConfigError(f"agent id {id!r}: use letters, digits, '.', '_' and '-', at most 128")
+        self.id = id
+        self.run = run
+        self.options = options or AgentOptions()
+        #: What it writes is checked by this.
+        self.parts = DataParts(self.options.data_parts, metadata=self.options.message_metadata_schema)
 
     @property
     def description(self) -> str:
         """What it is for: the option, else the first line of its docstring."""
         return self.options.description or (self.run.__doc__ or "").strip().split("\n")[0]
 
-    def on_chat_start(self, hook: Hook[ChatStart[C]]) -> Hook[ChatStart[C]]:
-        """Call `hook` before the first turn of a chat, once per chat."""
-        return self._add("on_chat_start", hook)
-
-    def on_turn_start(self, hook: Hook[TurnStart[C]]) -> Hook[TurnStart[C]]:
-        """Call `hook` before every turn."""
-        return self._add("on_turn_start", hook)
-
-    def on_turn_complete(self, hook: Hook[TurnComplete[C]]) -> Hook[TurnComplete[C]]:
-        """Call `hook` after every turn is committed, also after one that failed or was stopped."""
-        return self._add("on_turn_complete", hook)
-
     def read_client_data(self, metadata: Any) -> C:
         """What a client sent along, as the author's model; nothing counts as an empty object. Raises: BadRequest."""
         if self.options.client_data is None:
             return metadata  # type: ignore[no-any-return]
-        try:
-            given = {} if metadata is None else metadata
-            return TypeAdapter[C](self.options.client_data).validate_python(given)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in ("metadata", *first["loc"]))
-            raise BadRequest(first["msg"], field=place) from error
+        given = {} if metadata is None else metadata
+        value: C = _validated(self.options.client_data, given, "metadata")
+        return value
 
-    def _add(self, name: str, hook: Hook[E]) -> Hook[E]:
-        self.hooks.setdefault(name, []).append(hook)
-        return hook
-
-
-class HookOptions(TypedDict, Generic[C], total=False):
-    """Hooks as keyword arguments of `chat.agent`."""
-
-    on_chat_start: Hook[ChatStart[C]]
-    on_turn_start: Hook[TurnStart[C]]
-    on_turn_complete: Hook[TurnComplete[C]]
+    def read_action(self, action: Any) -> Any:
+        """An action as the author's type. Raises: BadRequest."""
+        return action if self.options.actions is None else _validated(self.options.actions, action, "action")
 
 
 @overload
-def agent(
-    id: str,
-    *,
-    client_data: type[M],
-    tools: Sequence[Any] = ...,
-    model: str | None = ...,
-    queue: str | None = ...,
-    max_attempts: int | None = ...,
-    idle_timeout_s: float | None = ...,
-    on_error: Callable[[BaseException], str] | None = ...,
-    description: str = ...,
-    examples: Sequence[str] = ...,
-    **hooks: Unpack[HookOptions[M]],
-) -> Callable[[Run[M]], Agent[M]]: ...
+def agent(id: str, *, client_data: type[M], **settings: Unpack[AgentKeywords[M]]) -> Callable[[Run[M]], Agent[M]]: ...
 @overload
 def agent(
-    id: str,
-    *,
-    client_data: None = ...,
-    tools: Sequence[Any] = ...,
-    model: str | None = ...,
-    queue: str | None = ...,
-    max_attempts: int | None = ...,
-    idle_timeout_s: float | None = ...,
-    on_error: Callable[[BaseException], str] | None = ...,
-    description: str = ...,
-    examples: Sequence[str] = ...,
-    **hooks: Unpack[HookOptions[Any]],
+    id: str, *, client_data: None = ..., **settings: Unpack[AgentKeywords[Any]]
 ) -> Callable[[Run[Any]], Agent[Any]]: ...
 def agent(
-    id: str,
-    *,
-    client_data: Any = None,
-    tools: Sequence[Any] = (),
-    model: str | None = None,
-    queue: str | None = None,
-    max_attempts: int | None = None,
-    idle_timeout_s: float | None = None,
-    on_error: Callable[[BaseException], str] | None = None,
-    description: str = "",
-    examples: Sequence[str] = (),
-    **hooks: Unpack[HookOptions[Any]],
+    id: str, *, client_data: Any = None, **settings: Unpack[AgentKeywords[Any]]
 ) -> Callable[[Run[Any]], Agent[Any]]:
     """Make the decorated function an agent: it is called once per turn and returns (or pipes) a stream.
 
     The function may be a coroutine function, a plain function (it runs in a thread), or a generator of either kind.
+    `client_data` is the model of what clients send along, validated every turn. Raises: ConfigError.
     """
-    options = AgentOptions(
-        client_data=client_data,
-        tools=tuple(tools),
-        model=model,
-        queue=queue,
-        max_attempts=max_attempts,
-        idle_timeout_s=idle_timeout_s,
-        on_error=on_error,
-        description=description,
-        examples=tuple(examples),
-    )
-    given: dict[str, list[Hook[Any]]] = {name: [hook] for name, hook in hooks.items()}  # type: ignore[list-item]
-    return lambda run: Agent(id, run, options, given)
+    given = dict(settings)
+    hooks = {name: given.pop(name) for name in HOOKS if name in given}
+    options = read_options(id, {**given, "client_data": client_data})
+
+    def make(run: Run[Any]) -> Agent[Any]:
+        made: Agent[Any] = Agent(id, run, options)
+        for name, hook in hooks.items():
+            made.add(name, hook)  # type: ignore[type-var]
+        return made
+
+    return make
+
+
+def read_options(id: str, given: Mapping[str, Any]) -> AgentOptions:
+    """The options of an agent from its keyword arguments. Raises: ConfigError."""
+    known = {field.name for field in fields(AgentOptions)}
+    read: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in _DURATIONS and value is not None:
+            read[_DURATIONS[name]] = seconds(value)
+        elif name in known:
+            read[name] = tuple(value) if name == "examples" else value
+        else:
+            raise ConfigError(f"agent {id!r} has no option {name!r}")
+    if read.get("concurrency_limit") is not None and read["concurrency_limit"] < 1:
+        raise ConfigError(f"agent {id!r}: concurrency_limit must be 1 or more")
+    if read.get("max_turns", 1) < 1:
+        raise ConfigError(f"agent {id!r}: max_turns must be 1 or more")
+    return AgentOptions(**read)
+
+
+def _validated(schema: Any, value: Any, name: str) -> Any:
+    try:
+        return TypeAdapter[Any](schema).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in (name, *first["loc"]))
+        raise BadRequest(first["msg"], field=place) from error

@@ -2,17 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, Unpack, cast
 
-from chatagent.agent.event import ModelMessage, UIMessage
+from chatagent.agent.duration import Duration, seconds
+from chatagent.agent.event import ModelMessage, RunContext, UIMessage
+from chatagent.agent.history import History
+from chatagent.agent.options import StreamOptions
 from chatagent.errors import ConfigError
 from chatagent.signal import AbortSignal
 
 C = TypeVar("C")
+
+
+class Control(Protocol):
+    """What the runtime does for a running turn."""
+
+    @property
+    def history(self) -> History:
+        """The conversation."""
+
+    @property
+    def prompt(self) -> Any:
+        """The system prompt of the run."""
+
+    def write(self, chunk: Mapping[str, Any]) -> None:
+        """Send one chunk into the answer."""
+
+    async def pipe(self, source: Any) -> UIMessage:
+        """Stream a source into the answer; returns the message so far."""
+
+    def defer(self, work: Awaitable[Any]) -> None:
+        """Let work run beside the turn."""
+
+    async def inject(self, messages: Sequence[ModelMessage]) -> None:
+        """Put model messages into the conversation at the next step, else the next turn."""
+
+    def set_prompt(self, prompt: Any) -> None:
+        """Set the system prompt of the run."""
+
+    def set_stream_options(self, options: StreamOptions) -> None:
+        """Override stream options for this turn."""
+
+    def set_turn_timeout(self, turn_timeout_s: float) -> None:
+        """How long the run waits for the next message."""
+
+    def set_idle_timeout(self, idle_timeout_s: float) -> None:
+        """How long the run stays warm."""
+
+    def end_run(self) -> None:
+        """End the run with this turn."""
+
+    def close(self, reason: str | None) -> None:
+        """Close the session with this turn."""
 
 
 @dataclass
@@ -20,7 +64,8 @@ class Turn(Generic[C]):
     """One message being answered.
 
     `signal` aborts on a stop and on a cancel; `stop_signal` and `cancel_signal` on theirs alone. `continuation` says
-    that another process served the chat before. `attempt` is above 1 after a crash.
+    that another run served the chat before. `attempt` is above 1 after a crash. `messages` is the conversation in the
+    form that litellm takes; after a crash it ends with the steps that were done.
     """
 
     chat_id: str
@@ -29,15 +74,16 @@ class Turn(Generic[C]):
     number: int
     trigger: str
     client_data: C
-    ui_messages: list[UIMessage]
+    messages: list[ModelMessage]
+    tools: Mapping[str, Any]
     #: The agent's model, else the deployment's (`CHATAGENT_MODEL`).
     model: str
     signal: AbortSignal
     stop_signal: AbortSignal
     cancel_signal: AbortSignal
     to_model_messages: Callable[[list[UIMessage]], list[ModelMessage]]
-    pipe: Callable[[Any], Awaitable[UIMessage]]
-    write: Callable[[dict[str, Any]], None]
+    control: Control = field(repr=False)
+    ctx: RunContext = field(repr=False)
     message_id: str | None = None
     body: dict[str, Any] = field(default_factory=dict)
     metadata: Any = None
@@ -46,16 +92,33 @@ class Turn(Generic[C]):
     attempt: int = 1
     continuation: bool = False
     previous_run_id: str | None = None
+    preloaded: bool = False
+    #: Tokens (and cost, where it is known) of the turn before this one in the chat, and of all before it.
+    previous_turn_usage: dict[str, Any] | None = None
+    total_usage: dict[str, Any] = field(default_factory=dict)
 
-    @cached_property
-    def messages(self) -> list[ModelMessage]:
-        """The conversation in the form that litellm takes; after a crash it ends with the steps that were done."""
-        return self.to_model_messages(self.ui_messages)
+    @property
+    def ui_messages(self) -> list[UIMessage]:
+        """The conversation as clients hold it; ends with what is to be answered."""
+        return list(self.control.history.messages)
+
+    @property
+    def history(self) -> History:
+        """The conversation, to be changed."""
+        return self.control.history
 
     @property
     def stopped(self) -> bool:
         """The user stopped this turn."""
         return self.stop_signal.aborted
+
+    async def pipe(self, source: Any) -> UIMessage:
+        """Stream `source` into the answer (see `chat.pipe`)."""
+        return await self.control.pipe(source)
+
+    def write(self, chunk: Mapping[str, Any]) -> None:
+        """Send one chunk into the answer (see `chat.response.write`)."""
+        self.control.write(chunk)
 
 
 _current: ContextVar[Turn[Any] | None] = ContextVar("chatagent_turn", default=None)
@@ -67,6 +130,11 @@ def current_turn() -> Turn[Any]:
     if turn is None:
         raise ConfigError("there is no turn here: call this from an agent, its hooks or its tools")
     return turn
+
+
+def find_turn() -> Turn[Any] | None:
+    """The turn that this code runs in, if it does."""
+    return _current.get()
 
 
 def enter_turn(turn: Turn[Any]) -> None:
@@ -88,13 +156,74 @@ async def pipe(source: Any) -> UIMessage:
     return await current_turn().pipe(source)
 
 
+def defer(work: Awaitable[Any]) -> None:
+    """Let `work` run beside the answer; `on_turn_complete` waits up to 5 s for it. Its errors are logged."""
+    current_turn().control.defer(work)
+
+
+async def inject(messages: Sequence[ModelMessage] | str) -> None:
+    """Tell the model something in the background: at the next step of this turn, else in the next turn.
+
+    A `system` message (or a `str`) adds instructions to one answer; messages of other roles join the conversation.
+    """
+    given = [{"role": "system", "content": messages}] if isinstance(messages, str) else list(messages)
+    await current_turn().control.inject(given)
+
+
+def set_ui_message_stream_options(**options: Unpack[StreamOptions]) -> None:
+    """Override the agent's stream options for the rest of this turn."""
+    current_turn().control.set_stream_options(options)
+
+
+def set_turn_timeout(timeout: Duration) -> None:
+    """How long this run waits for its next message, from the end of this turn."""
+    current_turn().control.set_turn_timeout(seconds(timeout))
+
+
+def set_idle_timeout(timeout: Duration) -> None:
+    """How long this run stays warm after its turns; 0 suspends it at once."""
+    current_turn().control.set_idle_timeout(seconds(timeout))
+
+
+def end_run() -> None:
+    """End the run with this turn: the next message is served by a new one, with the history."""
+    current_turn().control.end_run()
+
+
+def close(reason: str | None = None) -> None:
+    """End the conversation for good with this turn: later messages are refused."""
+    current_turn().control.close(reason)
+
+
 class Response:
     """Writes single chunks into the answer of the current turn (`chat.response`)."""
 
-    def write(self, chunk: dict[str, Any]) -> None:
+    def write(self, chunk: Mapping[str, Any]) -> None:
         """Send one chunk; a `data-…` part stays in the message unless it is `transient`."""
         current_turn().write(chunk)
 
 
+class Prompt:
+    """The system prompt of the run (`chat.prompt`): `chat.prompt.set(…)`, then `chat.prompt()`."""
+
+    def __call__(self) -> Any:
+        return current_turn().control.prompt
+
+    def set(self, prompt: Any) -> None:
+        """Use `prompt` for the model calls of this run: text, or a message whose parts may carry `cache_control`."""
+        current_turn().control.set_prompt(prompt)
+
+
+class _CurrentHistory:
+    """The history of whatever turn the code runs in."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(current_turn().history, name)
+
+
 #: The answer of the current turn.
 response = Response()
+#: The system prompt of the current run.
+prompt = Prompt()
+#: The conversation of the current turn.
+history = cast(History, _CurrentHistory())

@@ -70,11 +70,11 @@ def view(messages: Sequence[UIMessage], unread: Iterable[InRecord]) -> list[UIMe
 
 
 def changes(old: Sequence[UIMessage], new: Sequence[UIMessage]) -> Changes:
-    """The smallest edit from `old` to `new`; unchanged messages are the same objects."""
+    """The smallest edit from `old` to `new`; unchanged messages are mostly the same objects."""
     common = min(len(old), len(new))
     return Changes(
         keep=len(new) if len(new) < len(old) else -1,
-        replaced=[(at, new[at]) for at in range(common) if new[at] is not old[at]],
+        replaced=[(at, new[at]) for at in range(common) if new[at] is not old[at] and new[at] != old[at]],
         appended=list(new[common:]),
     )
 
@@ -82,6 +82,11 @@ def changes(old: Sequence[UIMessage], new: Sequence[UIMessage]) -> Changes:
 def waiting_calls(message: UIMessage) -> list[dict[str, Any]]:
     """Tool parts of the last step that wait for the client."""
     return [part for part in _last_step(message) if part.get("state") in WAITING]
+
+
+def steered_ids(message: UIMessage) -> set[str]:
+    """The user messages that were steered into an answer."""
+    return {str(part.get("id")) for part in message.get("parts", ()) if part.get("type") == "steering-message"}
 
 
 def text_of(message: UIMessage) -> str:

@@ -143,11 +143,11 @@ class Engine:
         run = self._runs.enter(claim)
         if claim.attempt > self._options.turn.max_attempts + 1:
             # Even ending the turn as failed went wrong: something in it breaks our own code.
-            await self._commit(give_up(claim, run))
+            await self._commit(give_up(claim))
             logger.error("turn given up")
             return "failed"
         log = TurnLog(self._flusher, claim, max_chunk_bytes=self._options.turn.max_chunk_bytes)
-        turn = AnsweredTurn(claim, agent, run, log, self._options.turn)
+        turn = AnsweredTurn(claim, agent, run, log, self._options.turn, self._store)
         task = asyncio.current_task()
         assert task is not None
         active = _Active(claim, turn, log, task)

@@ -156,6 +156,9 @@ class Store(Protocol):
     async def commit(self, commit: Commit) -> Committed:
         """End a turn; next is `queued` when unread messages remain. Raises: LeaseLost."""
 
+    async def amend(self, claim: Claim, changes: Changes, fields: Mapping[str, bytes]) -> bool:
+        """Change history and fields after the commit of `claim`; False when the chat has moved on since."""
+
     async def hand_back(self, claim: Claim) -> Settled:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""
 

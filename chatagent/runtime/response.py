@@ -25,12 +25,17 @@ class Response:
         emit: Callable[[Chunk], None],
         *,
         open_step: bool = False,
+        started: bool = False,
+        bare: bool = False,
     ) -> None:
+        """`bare`: there is no message, only chunks for whoever listens."""
+        #: Clients have the answer's start.
+        self.started = started
         self.message_id = message_id
         self.finish_reason: str | None = None
         self.error_text: str | None = None
         self._emit = emit
-        self._initial = initial
+        self._bare = bare
         self._fold = Fold(initial if initial is not None else {"id": message_id, "role": "assistant", "parts": []})
         self._finish_metadata: Any = None
         self._boundaries: list[Chunk] = []
@@ -49,11 +54,27 @@ class Response:
 
     def start(self) -> None:
         """Open the answer; clients show it from here on."""
+        self.started = True
         self._write({"type": "start", "messageId": self.message_id})
+
+    def restart(self, message_id: str | None) -> None:
+        """Forget what an earlier attempt wrote and begin again, as another message if an id is given."""
+        self._fold = Fold({"id": message_id or self.message_id, "role": "assistant", "parts": []})
+        self._boundaries, self._inside_step = [], False
+        if message_id is None:
+            self._emit({"type": "reset-step"})
+        else:
+            self.message_id = message_id
+            self.start()
 
     def write(self, chunk: Chunk) -> None:
         """Add one chunk of a source. Raises: BadRequest for one that clients would refuse, StreamError."""
         validate_chunk(chunk)
+        if self._bare:
+            self._emit(chunk)
+            return
+        if not self.started:
+            self.start()
         match chunk["type"]:
             case "start":
                 self._metadata(chunk.get("messageMetadata"))
@@ -73,8 +94,13 @@ class Response:
     def end(self, *, stopped: bool, dangling: str | None = None) -> None:
         """Close what is open and write the one end: `error`, `abort` or `finish`.
 
-        `dangling` is what tool calls are answered that nobody will answer any more.
+        `dangling` is what tool calls are answered that nobody will answer any more. An answer that never started
+        (of an action that only edits) has no end but an error.
         """
+        if not self.started:
+            if self.error_text is not None:
+                self._emit({"type": "error", "errorText": self.error_text})
+            return
         for chunk in self._fold.closing(dangling):
             self._flush_boundaries()
             self._write(chunk)

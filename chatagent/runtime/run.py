@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from typing import Any
 
+import orjson
+
+from chatagent.agent import Turn
+from chatagent.agent.local import Locals
 from chatagent.runtime.conversation import UIMessage
+from chatagent.runtime.lane import Lane, read_lane
 from chatagent.runtime.port import Claim
 
 #: Runs that one process keeps warm at most; a chat that is forgotten costs its next turn one read of its history.
@@ -23,6 +30,39 @@ class Run:
     continuation: bool
     previous_run_id: str | None
     expiry: asyncio.TimerHandle | None = None
+    #: This process has not had the run before: `on_boot` is due.
+    fresh: bool = True
+    preloaded: bool = False
+    locals: Locals = field(default_factory=Locals)
+    lane: Lane = field(default_factory=Lane)
+    #: The system prompt that `chat.prompt.set` gave it.
+    prompt: Any = None
+    #: Tokens of its chat's last turn.
+    previous_usage: dict[str, Any] | None = None
+    #: What `chat.set_idle_timeout` and `chat.set_turn_timeout` said.
+    idle_timeout_s: float | None = None
+    turn_timeout_s: float | None = None
+    #: The last turn, for the hooks that run when it is over.
+    turn: Turn[Any] | None = None
+
+    def restore(self, claim: Claim) -> None:
+        """Take over what the session keeps of the run; of a run that is over, only the conversation."""
+        self.lane = read_lane(claim.lane)
+        self.preloaded = claim.preloaded
+        kept = claim.locals
+        self.previous_usage = kept.get("usage")
+        if claim.run_state != "new" or kept.get("until_ms", 0) > time.time() * 1000:
+            self.locals = Locals(stored=dict(kept.get("values", {})))
+            self.prompt = kept.get("prompt")
+
+    def state(self, run_s: float, usage: dict[str, Any]) -> bytes:
+        """What the session keeps of the run (field `locals`) for `run_s` seconds."""
+        kept: dict[str, Any] = {"usage": usage}
+        if run_s > 0:
+            kept |= {"until_ms": int((time.time() + run_s) * 1000), "values": self.locals.snapshot()}
+            if self.prompt is not None:
+                kept["prompt"] = self.prompt
+        return orjson.dumps(kept)
 
 
 class Runs:
@@ -51,6 +91,7 @@ class Runs:
                 continuation=claim.turn > 0,
                 previous_run_id=claim.previous_run_id,
             )
+            run.restore(claim)
         run.epoch = claim.epoch
         return run
 

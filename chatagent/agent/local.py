@@ -1,0 +1,174 @@
+"""`chat.local`: typed values of one run, found from hooks, agents, tools and subtasks alike.
+
+They live as long as the run: warm in its process, and in the session between turns as far as JSON can say them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from chatagent.errors import ConfigError
+
+T = TypeVar("T")
+
+_MISSING = object()
+#: Stands in the session for a value that JSON cannot say: `{"$lost": <its type>}`.
+_LOST = "$lost"
+_OWN = frozenset({"id", "_type", "_adapter"})
+
+
+@dataclass(slots=True)
+class Locals:
+    """The values of one run. `stored` are those that came from the session and were not looked at yet."""
+
+    stored: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    #: What `has_changed` saw last.
+    seen: dict[str, bytes | None] = field(default_factory=dict)
+    read_only: bool = False
+
+    def snapshot(self) -> dict[str, Any]:
+        """All values as JSON can say them; the others leave a note of what was lost."""
+        kept = dict(self.stored)
+        for name, value in self.values.items():
+            raw = _dump(value)
+            kept[name] = {_LOST: type(value).__qualname__} if raw is None else orjson.loads(raw)
+        return kept
+
+
+_current: ContextVar[Locals | None] = ContextVar("chatagent_locals", default=None)
+
+
+def enter_locals(values: Locals | Mapping[str, Any], *, read_only: bool = False) -> Locals:
+    """Make these the locals of this context and of everything started from it."""
+    entered = values if isinstance(values, Locals) else Locals(stored=dict(values), read_only=read_only)
+    _current.set(entered)
+    return entered
+
+
+def snapshot_locals() -> dict[str, Any]:
+    """The locals of this context as JSON, for a subtask; empty outside of a run."""
+    current = _current.get()
+    return {} if current is None else current.snapshot()
+
+
+class Local(Generic[T]):
+    """One typed value per run. Attributes are those of the value: `user.name` is `user.value.name`.
+
+    Assigning an attribute, or changing something inside the value, counts as a change.
+    """
+
+    def __init__(self, id: str, type: type[T]) -> None:
+        object.__setattr__(self, "id", id)
+        object.__setattr__(self, "_type", type)
+        object.__setattr__(self, "_adapter", _adapter(type))
+
+    def init(self, value: T) -> T:
+        """Set the value of this run, in a hook or in the agent."""
+        locals_ = self._locals()
+        locals_.stored.pop(self.id, None)
+        locals_.values[self.id] = value
+        locals_.seen[self.id] = _dump(value)
+        return value
+
+    @property
+    def initialised(self) -> bool:
+        """Whether this run has a value; False also for one that could not be kept."""
+        locals_ = self._locals()
+        return self.id in locals_.values or (self.id in locals_.stored and not _is_lost(locals_.stored[self.id]))
+
+    @property
+    def value(self) -> T:
+        """The value itself. Raises: ConfigError before `init`, and when it could not be kept."""
+        locals_ = self._locals()
+        value = locals_.values.get(self.id, _MISSING)
+        if value is _MISSING:
+            value = self._restore(locals_)
+        return cast(T, value)
+
+    def get(self) -> dict[str, Any]:
+        """A plain copy of the value, as JSON would say it. Raises: ConfigError for what JSON cannot say."""
+        raw = _dump(self.value)
+        if raw is None:
+            raise ConfigError(f"local {self.id!r} holds a {type(self.value).__qualname__}, which JSON cannot say")
+        plain: dict[str, Any] = orjson.loads(raw)
+        return plain
+
+    def has_changed(self) -> bool:
+        """Whether the value is another one than at the last call (or `init`)."""
+        now, locals_ = _dump(self.value), self._locals()
+        changed = now is not None and now != locals_.seen.get(self.id)
+        locals_.seen[self.id] = now
+        return changed
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = self.value
+        return value[name] if isinstance(value, dict) else getattr(value, name)
+
+    def __setattr__(self, name: str, to: Any) -> None:
+        if self._locals().read_only:
+            raise ConfigError(f"local {self.id!r} belongs to the parent run: a subtask may only read it")
+        value = self.value
+        if isinstance(value, dict):
+            value[name] = to
+        else:
+            setattr(value, name, to)
+
+    def _locals(self) -> Locals:
+        current = _current.get()
+        if current is None:
+            raise ConfigError(f"local {self.id!r} is used outside of a run: use it in an agent, its hooks or its tools")
+        return current
+
+    def _restore(self, locals_: Locals) -> Any:
+        stored = locals_.stored.get(self.id, _MISSING)
+        if stored is _MISSING:
+            raise ConfigError(f"local {self.id!r} has no value in this run: call init() in on_boot or on_chat_start")
+        if _is_lost(stored):
+            raise ConfigError(
+                f"local {self.id!r} held a {stored[_LOST]}, which could not be stored when its run left the process: "
+                "call init() again in on_boot or on_chat_resume"
+            )
+        try:
+            value = self._adapter.validate_python(stored)
+        except ValidationError as error:
+            raise ConfigError(f"local {self.id!r} no longer fits {self._type!r}: call init() again") from error
+        del locals_.stored[self.id]
+        locals_.values[self.id] = value
+        locals_.seen[self.id] = _dump(value)
+        return value
+
+
+def local(id: str, type: type[T]) -> Local[T]:
+    """Declare a local at module level; `id` must be its own."""
+    return Local(id, type)
+
+
+def _adapter(type_: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(type_, config=None if _brings_config(type_) else {"arbitrary_types_allowed": True})
+
+
+def _brings_config(type_: Any) -> bool:
+    """Pydantic takes no configuration for types that have their own."""
+    return isinstance(type_, type) and (issubclass(type_, BaseModel) or hasattr(type_, "__dataclass_fields__"))
+
+
+def _dump(value: Any) -> bytes | None:
+    """The value as JSON; None for what JSON cannot say."""
+    try:
+        return to_json(value)
+    except (PydanticSerializationError, ValueError):
+        return None
+
+
+def _is_lost(stored: Any) -> bool:
+    return isinstance(stored, dict) and _LOST in stored

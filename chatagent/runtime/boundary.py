@@ -1,0 +1,125 @@
+"""Between two steps of an answer: what was injected, steered or summed up meanwhile joins the model's conversation."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from chatagent.agent import Agent, Turn
+from chatagent.agent.options import PendingBatch, PendingMessages
+from chatagent.llm import NextStep, StepPlan
+from chatagent.record import InRecord
+from chatagent.runtime import lane
+from chatagent.runtime.author import Author
+from chatagent.runtime.compactor import Compactor
+from chatagent.runtime.control import TurnControl
+from chatagent.runtime.port import Claim, Store
+from chatagent.runtime.run import Run
+from chatagent.ui import to_model_messages
+
+
+class Boundary:
+    """The runtime's look between the steps of one turn (`ModelContext.plan_step`)."""
+
+    def __init__(
+        self,
+        turn: Turn[Any],
+        agent: Agent[Any],
+        run: Run,
+        claim: Claim,
+        store: Store,
+        control: TurnControl,
+        author: Author,
+    ) -> None:
+        #: Inbox records that the answer took in.
+        self.consumed: list[int] = []
+        #: Instructions for this answer alone.
+        self.instructions: list[str] = []
+        self._turn = turn
+        self._agent = agent
+        self._run = run
+        self._claim = claim
+        self._store = store
+        self._control = control
+        self._compactor = Compactor(turn, agent, run, control, author)
+        self._rung = bool(claim.waiting)
+        self._begun = False
+
+    def ring(self) -> None:
+        """Something arrived in the inbox."""
+        self._rung = True
+
+    async def __call__(self, step: NextStep) -> StepPlan | None:
+        """What changes before this step."""
+        plan: StepPlan = {"append": [], "chunks": []}
+        if not self._begun and self.instructions:
+            plan["system"] = "\n\n".join(self.instructions)
+        self._inject(plan)
+        if self._rung and self._begun:
+            self._rung = False
+            await self._steer(plan, step)
+        if self._begun:
+            await self._compactor.between(plan, step)
+        self._begun = True
+        return plan if any(plan.values()) else None
+
+    async def compact_after(self, usage: dict[str, Any], total_usage: dict[str, Any]) -> None:
+        """The look after the last step."""
+        await self._compactor.after(usage, total_usage)
+
+    def _inject(self, plan: StepPlan) -> None:
+        found = self._control.take_injected()
+        system = [str(message.get("content", "")) for message in found if message.get("role") == "system"]
+        if system:
+            plan["system"] = "\n\n".join([*filter(None, [plan.get("system")]), *system])
+        joined = [message for message in found if message.get("role") != "system"]
+        if joined:
+            place, chunk = lane.marker(lane.INJECTED, {"messages": len(joined)})
+            self._run.lane = self._run.lane.noted(place, joined)
+            plan["chunks"] = [*plan["chunks"], chunk]
+            plan["append"] = [*plan["append"], *joined]
+
+    async def _steer(self, plan: StepPlan, step: NextStep) -> None:
+        policy = self._agent.options.pending_messages
+        records = await self._store.take(self._claim, None if policy is not None else {"steer"})
+        taken = [record for record in records if record.user_message and record.seq not in self.consumed]
+        batch = self._batch(taken, step)
+        if policy is not None and batch.messages:
+            if policy.on_received is not None:
+                await _settle(policy.on_received(batch))
+            if not await _settle(policy.should_inject(batch)):
+                taken = [record for record in taken if record.busy == "steer"]
+                batch = self._batch(taken, step)
+        if not batch.messages:
+            return
+        self.consumed += [record.seq for record in taken]
+        plan["chunks"] = [
+            *plan["chunks"],
+            *({"type": "steering-message", "id": each["id"], "parts": each["parts"]} for each in batch.messages),
+        ]
+        plan["append"] = [*plan["append"], *await _prepared(policy, batch)]
+        if policy is not None and policy.on_injected is not None:
+            await _settle(policy.on_injected(batch))
+
+    def _batch(self, records: list[InRecord], step: NextStep) -> PendingBatch[Any]:
+        messages = [record.user_message for record in records if record.user_message is not None]
+        turn = self._turn
+        return PendingBatch(
+            messages=messages,
+            model_messages=to_model_messages(messages),
+            steps=step.steps,
+            step_number=step.number,
+            chat_id=turn.chat_id,
+            turn=turn.number,
+            client_data=turn.client_data,
+        )
+
+
+async def _prepared(policy: PendingMessages[Any] | None, batch: PendingBatch[Any]) -> list[dict[str, Any]]:
+    if policy is None or policy.prepare is None:
+        return batch.model_messages
+    return list(await _settle(policy.prepare(batch)))
+
+
+async def _settle(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

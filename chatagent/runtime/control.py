@@ -1,0 +1,118 @@
+"""What `chat.*` does inside a running turn: the runtime's side of `chatagent.agent.turn.Control`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from chatagent.agent.event import ModelMessage, UIMessage
+from chatagent.agent.history import History
+from chatagent.agent.options import StreamOptions
+from chatagent.llm import current_context
+from chatagent.runtime.pipe import Pipe
+from chatagent.runtime.response import Response
+from chatagent.runtime.run import Run
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that `on_turn_complete` waits for deferred work.
+DEFER_S = 5.0
+
+Inject = Callable[[Sequence[ModelMessage]], Awaitable[None]]
+
+
+class TurnControl:
+    """One turn's controls. `write` and `merge` make it the writer of hooks, too."""
+
+    def __init__(self, response: Response, pipe: Pipe, run: Run, history: History, inject: Inject) -> None:
+        self.history = history
+        self.closing: tuple[str | None] | None = None
+        self.ended = False
+        #: Wanted at the next step of this turn.
+        self.injected: list[ModelMessage] = []
+        self.stream_options: StreamOptions = {}
+        self.check: Callable[[dict[str, Any]], dict[str, Any]] = lambda chunk: chunk
+        self._response = response
+        self._pipe = pipe
+        self._run = run
+        self._inject = inject
+        self._loop = asyncio.get_running_loop()
+        self._deferred: set[asyncio.Future[Any]] = set()
+        self._committed = False
+
+    @property
+    def prompt(self) -> Any:
+        return self._run.prompt
+
+    def write(self, chunk: Mapping[str, Any]) -> None:
+        self._response.write(self.check(dict(chunk)))
+
+    async def pipe(self, source: Any) -> UIMessage:
+        return await self._pipe(source)
+
+    async def merge(self, source: Any) -> UIMessage:
+        return await self._pipe(source)
+
+    def defer(self, work: Awaitable[Any]) -> None:
+        # Plain hooks and agents run in threads.
+        self._loop.call_soon_threadsafe(self._start_deferred, work)
+
+    async def inject(self, messages: Sequence[ModelMessage]) -> None:
+        if self._committed:
+            await self._inject(messages)
+        else:
+            self.injected += messages
+
+    def set_prompt(self, prompt: Any) -> None:
+        self._run.prompt = prompt
+        context = current_context.get()
+        if context is not None:
+            current_context.set(replace(context, system=prompt))
+
+    def set_stream_options(self, options: StreamOptions) -> None:
+        self.stream_options = {**self.stream_options, **options}
+        context = current_context.get()
+        if context is not None:
+            current_context.set(replace(context, options=replace(context.options, **options)))  # type: ignore[arg-type]
+
+    def set_turn_timeout(self, turn_timeout_s: float) -> None:
+        self._run.turn_timeout_s = turn_timeout_s
+
+    def set_idle_timeout(self, idle_timeout_s: float) -> None:
+        self._run.idle_timeout_s = idle_timeout_s
+
+    def end_run(self) -> None:
+        self.ended = True
+
+    def close(self, reason: str | None) -> None:
+        self.closing = (reason,)
+
+    def take_injected(self) -> list[ModelMessage]:
+        """What was injected and nobody has read yet."""
+        found, self.injected = self.injected, []
+        return found
+
+    def committed(self) -> None:
+        """The turn is stored: from here on messages are injected into the store."""
+        self._committed = True
+
+    async def join_deferred(self) -> None:
+        """Wait for deferred work, for a while; what takes longer goes on by itself."""
+        await asyncio.sleep(0)
+        if self._deferred:
+            _, late = await asyncio.wait(list(self._deferred), timeout=DEFER_S)
+            if late:
+                logger.warning("deferred work goes on after the turn", extra={"count": len(late)})
+
+    def _start_deferred(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._deferred.add(task)
+        task.add_done_callback(self._deferred_done)
+
+    def _deferred_done(self, task: asyncio.Future[Any]) -> None:
+        self._deferred.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("deferred work failed", exc_info=task.exception())
