@@ -1,10 +1,12 @@
 """Models and tools: `stream_text` over litellm, with the semantics of the AI SDK's `streamText`."""
 
-from chatagent.llm.call import ToolCall, abort_signal, current_call
+from chatagent.llm.call import ToolCall
 from chatagent.llm.choice import ToolChoice
 from chatagent.llm.context import ModelContext, StreamOptions, current_context
 from chatagent.llm.error import InvalidToolInput, ModelError, NoSuchTool, ToolChoiceViolation
-from chatagent.llm.options import NextStep, StepSettings
+from chatagent.llm.execution import ToolOptions, abort_signal, current_call, current_tool_options, tool_call_id
+from chatagent.llm.options import StepSettings
+from chatagent.llm.plan import NextStep, PlanStep, StepPlan
 from chatagent.llm.provider import close_clients
 from chatagent.llm.provider import load as load_litellm
 from chatagent.llm.result import Answer, StreamTextResult
@@ -22,7 +24,9 @@ __all__ = [
     "ModelError",
     "NextStep",
     "NoSuchTool",
+    "PlanStep",
     "Step",
+    "StepPlan",
     "StepSettings",
     "StopCondition",
     "StreamOptions",
@@ -31,12 +35,14 @@ __all__ = [
     "ToolCall",
     "ToolChoice",
     "ToolChoiceViolation",
+    "ToolOptions",
     "Usage",
     "abort_signal",
     "client_tool",
     "close_clients",
     "current_call",
     "current_context",
+    "current_tool_options",
     "has_tool_call",
     "load_litellm",
     "step_count_is",
@@ -44,4 +50,5 @@ __all__ = [
     "to_tool",
     "to_tools",
     "tool",
+    "tool_call_id",
 ]

@@ -1,31 +1,22 @@
-"""One call of a tool: read from the model's arguments, asked about, run, and answered."""
+"""One call of a tool: what the model asked for, checked, and how it was answered."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 
-from chatagent.llm.context import ModelContext, current_context
 from chatagent.llm.error import InvalidToolInput, NoSuchTool, describe
 from chatagent.llm.tool import Tool
-from chatagent.signal import AbortSignal
 from chatagent.ui import encode_value, model_output
-
-logger = logging.getLogger(__name__)
 
 Chunk = dict[str, Any]
 Emit = Callable[..., None]
 
 #: What the model reads when the user said no without a reason.
 DENIED = "Tool call execution denied."
-#: Seconds that cancelled tools have to clean up before the answer ends without them.
-CANCEL_GRACE_S = 2.0
 #: Keys that JavaScript parsers refuse, because they could change the prototype of an object.
 _FORBIDDEN_KEY = "__proto__"
 
@@ -94,10 +85,6 @@ class ToolCall:
         return marks
 
 
-#: The call whose tool is running: its id, name and input.
-current_call: ContextVar[ToolCall | None] = ContextVar("chatagent_tool_call", default=None)
-
-
 def read_call(call_id: str, name: str, arguments: str, tools: Mapping[str, Tool]) -> ToolCall:
     """Make a call of what the model sent; one that cannot be run comes back `invalid`."""
     call = ToolCall(call_id, name, arguments, tools.get(name))
@@ -121,56 +108,6 @@ def check(call: ToolCall) -> None:
         call.value, call.input = call.tool.validate(call.input)
     except InvalidToolInput as error:
         call.state, call.error = "invalid", error
-
-
-async def execute_all(calls: Sequence[ToolCall], emit: Emit, context: ModelContext) -> None:
-    """Run the calls side by side; when this is cancelled, so are they."""
-    tasks = [asyncio.create_task(execute(call, emit, context), name=f"tool {call.name}") for call in calls]
-    if not tasks:
-        return
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
-
-
-async def execute(call: ToolCall, emit: Emit, context: ModelContext) -> None:
-    """Run the call's tool and emit its outputs; an error of the tool is an answer, too."""
-    if call.tool is None:
-        return
-    current_call.set(call)
-    # What a tool streams itself is another answer: it must not take over this one's pending calls or its tools.
-    current_context.set(replace(context, tools={}, system=None, response=None, open_step=False))
-    try:
-        async for output, preliminary in call.tool.outputs(call.value):
-            call.output = output
-            flag = {"preliminary": True} if preliminary else {}
-            emit({"type": "tool-output-available", "toolCallId": call.id, "output": output, **flag, **call.marks()})
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        fail(call, error, emit)  # the tool's own affair: something that it awaited was cancelled
-    except Exception as error:
-        logger.warning("tool failed", exc_info=True, extra={"tool": call.name, "tool_call_id": call.id})
-        fail(call, error, emit)
-    else:
-        call.state = "done"
-
-
-def fail(call: ToolCall, error: BaseException, emit: Emit) -> None:
-    """Answer the call with an error."""
-    call.state, call.error = "failed", error
-    chunk = {"type": "tool-output-error", "toolCallId": call.id, "errorText": describe(error), **call.marks()}
-    emit(chunk, error=error)
-
-
-def abort_signal() -> AbortSignal | None:
-    """The signal of the turn that the running tool belongs to."""
-    context = current_context.get()
-    return context.signal if context is not None else None
 
 
 def _parse(name: str, arguments: str) -> Any:

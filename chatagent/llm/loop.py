@@ -8,17 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chatagent.llm import pending
-from chatagent.llm.call import ToolCall, check, execute_all, fail
+from chatagent.llm.call import ToolCall, check
 from chatagent.llm.choice import to_openai, violation
 from chatagent.llm.context import MASKED_ERROR, ModelContext
 from chatagent.llm.error import ModelError, NoSuchTool
+from chatagent.llm.execution import execute_all, fail
 from chatagent.llm.model_call import call_model
-from chatagent.llm.options import Message, NextStep, Options, StepSettings
+from chatagent.llm.options import Options, StepSettings
+from chatagent.llm.plan import Message, NextStep, PlanStep
 from chatagent.llm.provider import ModelRequest
 from chatagent.llm.result import Run
 from chatagent.llm.step import Step, StepWriter, answer_message
 from chatagent.llm.stop import is_met
+from chatagent.llm.system import system_messages
 from chatagent.llm.tool import Tool
+from chatagent.llm.usage import Usage
 from chatagent.llm.wait import settle
 
 logger = logging.getLogger(__name__)
@@ -43,10 +47,15 @@ class Loop:
         #: Steps of the response that this run continues.
         self._past: list[Step] = []
         self._open_step = False
+        self._plan_step: PlanStep | None = None
+        #: Instructions of plans, for the rest of the answer.
+        self._instructions: list[str] = []
 
     async def answer(self, whole: bool) -> None:
         """Run to the end. An error becomes a chunk, whatever it is; cancellation passes through."""
         response = self._claim(whole)
+        if whole and self._context.plan_step is not None and self._context.lead.take():
+            self._plan_step = self._context.plan_step
         known_id = {"messageId": response["id"]} if response and response.get("id") else {}
         self._emit({"type": "start", **known_id})
         try:
@@ -103,7 +112,7 @@ class Loop:
         for call in calls:
             if call.state == "called":
                 await self._resume(call)
-        await execute_all([call for call in calls if call.runs_here], self._emit, self._context)
+        await self._execute([call for call in calls if call.runs_here], self._messages)
 
     async def _resume(self, call: ToolCall) -> None:
         """Make a call of an earlier turn ready to run: nothing is believed that was not checked again."""
@@ -120,6 +129,7 @@ class Loop:
 
     async def _step(self) -> bool:
         """One model call and its tools; whether another one follows."""
+        await self._plan()
         request, tools = await self._request()
         writer = StepWriter(
             tools,
@@ -132,7 +142,8 @@ class Loop:
         try:
             failed = await self._model_step(request, writer)
             if not failed and step.finish_reason in _WANTS_ANSWERS:
-                await execute_all([call for call in step.calls if call.runs_here], self._emit, self._context)
+                given = [message for message in request.messages if message.get("role") != "system"]
+                await self._execute([call for call in step.calls if call.runs_here], given)
         except asyncio.CancelledError:
             self._answer.steps.append(writer.partial())
             raise
@@ -142,16 +153,42 @@ class Loop:
             return False
         return not await is_met(self._options.stop_when, [*self._past, *self._answer.steps])
 
+    async def _plan(self) -> None:
+        """Let the runtime look at the answer between two steps, and do what it says."""
+        if self._plan_step is None:
+            return
+        plan = await self._plan_step(self._next_step()) or {}
+        if (whole := plan.get("replace")) is not None:
+            self._messages = list(whole)
+        joined = [dict(message) for message in plan.get("append", ())]
+        self._messages += joined
+        self._answer.messages += joined
+        if instructions := plan.get("system"):
+            self._instructions.append(instructions)
+        for chunk in plan.get("chunks", ()):
+            self._emit(chunk)
+
+    def _next_step(self) -> NextStep:
+        steps = [*self._past, *self._answer.steps]
+        return NextStep(
+            number=len(steps),
+            model=self._options.model,
+            messages=tuple(self._messages),
+            steps=steps,
+            usage=self._answer.usage,
+            last_usage=self._answer.steps[-1].usage if self._answer.steps else Usage(),
+        )
+
+    async def _execute(self, calls: Sequence[ToolCall], messages: Sequence[Message]) -> None:
+        await execute_all(calls, self._emit, self._context, tuple(messages))
+
     async def _request(self) -> tuple[ModelRequest, Mapping[str, Tool]]:
         options = self._options
         settings: StepSettings = {}
         if options.prepare_step is not None:
-            steps = [*self._past, *self._answer.steps]
-            told = NextStep(number=len(steps), model=options.model, messages=self._messages, steps=steps)
-            answer: StepSettings | None = await settle(options.prepare_step(told))
+            answer: StepSettings | None = await settle(options.prepare_step(self._next_step()))
             settings = answer or {}
-        system = settings.get("system", options.system)
-        prompt = [{"role": "system", "content": system}] if system is not None else []
+        prompt = system_messages(settings.get("system", options.system), self._instructions)
         tools = {name: options.tools[name] for name in settings.get("tools", tuple(options.tools))}
         request = ModelRequest(
             model=settings.get("model", options.model),

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from chatagent.llm.choice import ToolChoice
+from chatagent.llm.plan import Message, NextStep
 from chatagent.llm.result import Answer
 from chatagent.llm.step import Step
 from chatagent.llm.stop import StopCondition
+from chatagent.llm.system import System
 from chatagent.llm.tool import Tool
 
-Message = Mapping[str, Any]
 Tools = Mapping[str, Tool] | Iterable[Tool | Callable[..., Any]]
 
 
@@ -21,22 +22,12 @@ class StepSettings(TypedDict, total=False):
 
     model: str
     messages: Sequence[Message]
-    system: str | None
+    system: System | None
     tools: Sequence[str]
     """Names of the tools that are offered in this step."""
     tool_choice: ToolChoice
     params: Mapping[str, Any]
     """litellm parameters, over those of the call."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NextStep:
-    """What `prepare_step` is told before a model call."""
-
-    number: int
-    model: str
-    messages: Sequence[Message]
-    steps: Sequence[Step]
 
 
 PrepareStep = Callable[[NextStep], StepSettings | Awaitable[StepSettings | None] | None]
@@ -51,7 +42,7 @@ class Options:
 
     model: str
     messages: Sequence[Message]
-    system: str | None
+    system: System | None
     tools: Mapping[str, Tool]
     tool_choice: ToolChoice
     stop_when: StopCondition | Iterable[StopCondition]

@@ -9,9 +9,11 @@ from typing import Any
 from chatagent.llm.choice import ToolChoice
 from chatagent.llm.context import ModelContext, current_context
 from chatagent.llm.loop import Loop
-from chatagent.llm.options import Message, OnError, OnFinish, OnStepFinish, Options, PrepareStep, Tools
+from chatagent.llm.options import OnError, OnFinish, OnStepFinish, Options, PrepareStep, Tools
+from chatagent.llm.plan import Message
 from chatagent.llm.result import Run, StreamTextResult
 from chatagent.llm.stop import StopCondition, step_count_is
+from chatagent.llm.system import System
 from chatagent.llm.tool import to_tools
 from chatagent.signal import AbortSignal
 
@@ -25,7 +27,7 @@ def stream_text(
     model: str,
     messages: Sequence[Message],
     *,
-    system: str | None = None,
+    system: System | None = None,
     tools: Tools | None = None,
     tool_choice: ToolChoice = None,
     stop_when: StopCondition | Iterable[StopCondition] | None = None,
@@ -40,9 +42,10 @@ def stream_text(
 ) -> StreamTextResult:
     """Let a model answer, with tools, as a stream.
 
-    `messages` are in OpenAI's form. Inside a turn the signal, the tools and the system prompt are the turn's unless
-    given here. `tool_choice`: `auto`, `none`, `required`, or the name of a tool. A failed model call is tried again
-    `max_retries` times, then with each of `fallbacks`, as long as the client has seen nothing of it.
+    `messages` are in OpenAI's form; `system` is text, or a message whose content parts may carry `cache_control`.
+    Inside a turn the signal, the tools and the system prompt are the turn's unless given here. `tool_choice`: `auto`,
+    `none`, `required`, or the name of a tool. A failed model call is tried again `max_retries` times, then with each
+    of `fallbacks`, as long as the client has seen nothing of it.
     Errors do not raise while iterating: they are chunks. `await result.text` raises them.
     """
     context = current_context.get() or ModelContext()
