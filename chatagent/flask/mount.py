@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, g, request
 from flask_sock import Sock
 
 from chatagent.errors import Forbidden, StoreDown
-from chatagent.flask import answer, management_api, page, realtime, sse
+from chatagent.flask import answer, management_api, openai, page, realtime, sse
 from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Dispatch, Gateway
@@ -59,8 +59,17 @@ def mount(
     _add_socket(app, blueprint, mounted)
     page.register(blueprint, mounted.gateway)
     app.register_blueprint(blueprint)
+    _add_openai(app, mounted, url_prefix)
     app.extensions[EXTENSION] = mounted
     return mounted
+
+
+def _add_openai(app: Flask, mounted: Mounted, url_prefix: str) -> None:
+    """The door for OpenAI's clients, a blueprint of its own: it tells errors in another shape."""
+    blueprint = Blueprint("chatagent_openai", __name__, url_prefix=url_prefix or None)
+    _guard(blueprint, mounted.gateway.access, mounted.gateway.options)
+    openai.register(blueprint, mounted.gateway)
+    app.register_blueprint(blueprint)
 
 
 def _guard(blueprint: Blueprint, access: Access, options: Options) -> None:

@@ -1,0 +1,57 @@
+"""Waits for an answer on behalf of a request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from chatagent.errors import NotFound, StoreDown
+from chatagent.flask.feed import AnswerFeed
+from chatagent.ui import decode
+
+#: Bytes of chunks taken at once.
+_SLICE_BYTES = 64 * 1024
+#: Seconds until the log is tried again when Redis does not answer.
+_RETRY_S = 0.25
+
+Chunk = dict[str, Any]
+
+
+class Pace:
+    """Says when a stream that has nothing to say must say something, so that a reader that left is noticed."""
+
+    def __init__(self, keepalive_s: float) -> None:
+        self._keepalive_s = keepalive_s
+        self._told_s = time.monotonic()
+
+    def fill(self, told: bytes) -> bytes:
+        """What is sent: what there is, or a comment when all was quiet for long."""
+        now_s = time.monotonic()
+        if not told and now_s - self._told_s < self._keepalive_s:
+            return b""
+        self._told_s = now_s
+        return told or b": keep-alive\n\n"
+
+
+def follow(feed: AnswerFeed, wake: threading.Event, keepalive_s: float) -> Iterator[list[Chunk]]:
+    """The chunks as they come, an empty list when all is quiet for long. Closes the feed.
+
+    Raises: NotFound when the answer has left the log.
+    """
+    try:
+        while not feed.done:
+            wake.clear()
+            try:
+                chunks, timeout_s = feed.take(max_bytes=_SLICE_BYTES), keepalive_s
+            except StoreDown:
+                chunks, timeout_s = [], _RETRY_S
+            if chunks:
+                yield [decode(chunk) for chunk in chunks]
+            elif not feed.done and not wake.wait(timeout_s) and timeout_s == keepalive_s:
+                yield []
+        if feed.answer.trimmed:
+            raise NotFound("the answer is no longer in the stream; read it from the chat's history")
+    finally:
+        feed.close()
