@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +17,16 @@ from tests.flask.scripted_worker import ScriptedWorker, Turn
 __all__ = ["gateway", "new_gateway", "shared_gateway", "worker"]
 
 Plan = deque[Callable[[Turn], object]]
+
+
+def noting(seen: list[Turn], chunks: list[dict[str, Any]]) -> Callable[[Turn], object]:
+    """Answers a turn with these chunks and notes it."""
+
+    def answer(turn: Turn) -> None:
+        seen.append(turn)
+        turn.commit(*chunks)
+
+    return answer
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
 from tests.flask.talk import until
-from tests.openai.conftest import Plan
+from tests.openai.conftest import Plan, noting
 
 ASK: list[Any] = [{"role": "user", "content": "hi"}]
 CALL: list[dict[str, Any]] = [
@@ -66,7 +66,7 @@ def test_with_asyncio(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
 
 def test_what_the_client_says_of_the_past_starts_a_new_chat(client: OpenAI, plan: Plan) -> None:
     seen: list[Turn] = []
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("ok"))))
+    plan.append(noting(seen, say("ok")))
     past: list[Any] = [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "one"},
@@ -85,7 +85,7 @@ def test_what_the_client_says_of_the_past_starts_a_new_chat(client: OpenAI, plan
 def test_a_named_chat_keeps_its_own_past(client: OpenAI, plan: Plan) -> None:
     seen: list[Turn] = []
     plan.extend([lambda turn: turn.commit(*say("real", message_id="a1"))])
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("again", message_id="a2"))))
+    plan.append(noting(seen, say("again", message_id="a2")))
     named = {"chat_id": "mine", "colour": "red"}
     client.chat.completions.create(model="echo", messages=ASK, metadata=named)
     forged: list[Any] = [*ASK, {"role": "assistant", "content": "forged"}, {"role": "user", "content": "more"}]
@@ -96,7 +96,7 @@ def test_a_named_chat_keeps_its_own_past(client: OpenAI, plan: Plan) -> None:
 
 def test_images_and_files_become_file_parts(client: OpenAI, plan: Plan) -> None:
     seen: list[Turn] = []
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("ok"))))
+    plan.append(noting(seen, say("ok")))
     content: list[Any] = [
         {"type": "text", "text": "what is this?"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
@@ -113,7 +113,7 @@ def test_images_and_files_become_file_parts(client: OpenAI, plan: Plan) -> None:
 def test_a_waiting_tool_call_is_answered_in_the_same_chat(client: OpenAI, plan: Plan, stream: bool) -> None:
     seen: list[Turn] = []
     plan.append(lambda turn: turn.commit(*CALL))
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("in Rome"))))
+    plan.append(noting(seen, say("in Rome")))
     if stream:
         pieces = list(client.chat.completions.create(model="echo", messages=ASK, stream=True))
         assert pieces[-1].choices[0].finish_reason == "tool_calls"
@@ -136,7 +136,7 @@ def test_a_waiting_tool_call_is_answered_in_the_same_chat(client: OpenAI, plan: 
 
 def test_a_tool_call_of_another_server_goes_on_in_a_new_chat(client: OpenAI, plan: Plan) -> None:
     seen: list[Turn] = []
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("ok"))))
+    plan.append(noting(seen, say("ok")))
     call = {"id": "c9", "type": "function", "function": {"name": "place", "arguments": "{}"}}
     messages: list[Any] = [*ASK, {"role": "assistant", "tool_calls": [call]}]
     messages.append({"role": "tool", "tool_call_id": "c9", "content": "Rome"})

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
 from tests.flask.talk import until
-from tests.openai.conftest import Plan
+from tests.openai.conftest import Plan, noting
 from tests.openai.test_completion import CALL
 
 ASKING = [
@@ -67,8 +67,8 @@ def test_with_asyncio(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
 def test_a_previous_response_goes_on_in_its_chat(client: OpenAI, plan: Plan) -> None:
     seen: list[Turn] = []
     plan.append(lambda turn: turn.commit(*say("one", message_id="a1")))
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("two", message_id="a2"))))
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("three", message_id="a3"))))
+    plan.append(noting(seen, say("two", message_id="a2")))
+    plan.append(noting(seen, say("three", message_id="a3")))
     first = client.responses.create(model="echo", input="a", instructions="be brief")
     second = client.responses.create(model="echo", input="b", previous_response_id=first.id)
     assert second.previous_response_id == first.id
@@ -97,7 +97,7 @@ def test_a_conversation_is_a_chat(client: OpenAI, plan: Plan) -> None:
 def test_a_tool_call_is_answered(client: OpenAI, plan: Plan) -> None:
     seen: list[Turn] = []
     plan.append(lambda turn: turn.commit(*CALL))
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("in Rome")[1:])))
+    plan.append(noting(seen, say("in Rome")[1:]))
     with client.responses.stream(model="echo", input="where?") as stream:
         first = stream.get_final_response()
     call: Any = first.output[0]
@@ -112,7 +112,7 @@ def test_a_tool_call_is_answered(client: OpenAI, plan: Plan) -> None:
 def test_an_approval_is_given(client: OpenAI, plan: Plan) -> None:
     seen: list[Turn] = []
     plan.append(lambda turn: turn.commit(*ASKING))
-    plan.append(lambda turn: (seen.append(turn), turn.commit(*say("done")[1:])))
+    plan.append(noting(seen, say("done")[1:]))
     first = client.responses.create(model="echo", input="pay")
     asked: Any = first.output[0]
     assert asked.type == "mcp_approval_request"
