@@ -82,34 +82,35 @@ class History:
 
     def set(self, messages: Iterable[UIMessage]) -> None:
         """Replace the whole conversation. Raises: BadRequest for what is no message."""
-        self._become([_checked(message) for message in messages])
+        self.become([_checked(message) for message in messages])
 
-    def remove(self, message_id: str) -> None:
-        """Take one message out."""
-        self._become([message for message in self._messages if message.get("id") != message_id])
-
-    def rollback_to(self, message_id: str) -> None:
-        """Drop everything after this message."""
-        at = self._index(message_id)
-        if at is not None:
-            self._become(self._messages[: at + 1])
-
-    def replace(self, message_id: str, message: UIMessage) -> None:
-        """Put another message in the place of this one."""
-        at = self._index(message_id)
-        if at is not None:
-            self._become([*self._messages[:at], _checked(message), *self._messages[at + 1 :]])
-
-    def slice(self, start: int, end: int | None = None) -> None:
-        """Keep only `messages[start:end]`."""
-        self._become(self._messages[start:end])
-
-    def _become(self, messages: list[UIMessage]) -> None:
+    def become(self, messages: list[UIMessage]) -> None:
+        """Take over messages that were checked when they came."""
         if len(messages) != len(self._messages) or any(
             new is not old for new, old in zip(messages, self._messages, strict=True)
         ):
             self._messages = messages
             self.version += 1
+
+    def remove(self, message_id: str) -> None:
+        """Take one message out."""
+        self.become([message for message in self._messages if message.get("id") != message_id])
+
+    def rollback_to(self, message_id: str) -> None:
+        """Drop everything after this message."""
+        at = self._index(message_id)
+        if at is not None:
+            self.become(self._messages[: at + 1])
+
+    def replace(self, message_id: str, message: UIMessage) -> None:
+        """Put another message in the place of this one."""
+        at = self._index(message_id)
+        if at is not None:
+            self.become([*self._messages[:at], _checked(message), *self._messages[at + 1 :]])
+
+    def slice(self, start: int, end: int | None = None) -> None:
+        """Keep only `messages[start:end]`."""
+        self.become(self._messages[start:end])
 
     def _index(self, message_id: str) -> int | None:
         for at in range(len(self._messages) - 1, -1, -1):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chatagent.ui import Fold, asks_to_go_on, validate_chunk
+from chatagent.ids import new_id
+from chatagent.ui import Fold, asks_to_go_on, decode, encode, validate_chunk
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
@@ -57,15 +58,20 @@ class Response:
         self.started = True
         self._write({"type": "start", "messageId": self.message_id})
 
-    def restart(self, message_id: str | None) -> None:
-        """Forget what an earlier attempt wrote and begin again, as another message if an id is given."""
-        self._fold = Fold({"id": message_id or self.message_id, "role": "assistant", "parts": []})
+    def restart(self, *, anew: bool) -> None:
+        """Forget what an earlier attempt wrote and begin again; `anew`: as another message, since that one is kept."""
+        if anew:
+            self.message_id = new_id("msg_")
+        self._fold = Fold({"id": self.message_id, "role": "assistant", "parts": []})
         self._boundaries, self._inside_step = [], False
-        if message_id is None:
-            self._emit({"type": "reset-step"})
-        else:
-            self.message_id = message_id
+        if anew:
             self.start()
+        else:
+            self._emit({"type": "reset-step"})
+
+    def snapshot(self) -> UIMessage:
+        """A copy of the message; the live one changes with every chunk."""
+        return decode(encode(self.message))
 
     def write(self, chunk: Chunk) -> None:
         """Add one chunk of a source. Raises: BadRequest for one that clients would refuse, StreamError."""

@@ -55,9 +55,9 @@ class Run:
             self.locals = Locals(stored=dict(kept.get("values", {})))
             self.prompt = kept.get("prompt")
 
-    def state(self, run_s: float, usage: dict[str, Any]) -> bytes:
+    def state(self, run_s: float) -> bytes:
         """What the session keeps of the run (field `locals`) for `run_s` seconds."""
-        kept: dict[str, Any] = {"usage": usage}
+        kept: dict[str, Any] = {"usage": self.previous_usage or {}}
         if run_s > 0:
             kept |= {"until_ms": int((time.time() + run_s) * 1000), "values": self.locals.snapshot()}
             if self.prompt is not None:

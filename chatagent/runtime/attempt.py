@@ -1,0 +1,60 @@
+"""Where an attempt at a message begins: at its start, or after the steps that a dead attempt had done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatagent.record import control_kind
+from chatagent.runtime.conversation import Applied, apply, steered_ids
+from chatagent.runtime.port import Claim
+from chatagent.ui import decode, recover
+
+UIMessage = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a claim finds.
+
+    `initial` is the answer that goes on (of an earlier turn, or of a dead attempt), `told` the chunks that take readers
+    of the dead attempt there. `open_step`: the first step goes on inside the last one of `initial`. `steered`: inbox
+    seqs of messages that the kept steps have answered.
+    """
+
+    applied: Applied
+    resumed: bool
+    initial: UIMessage | None
+    told: tuple[dict[str, Any], ...]
+    open_step: bool
+    steered: tuple[int, ...]
+
+    @property
+    def kept(self) -> list[UIMessage]:
+        """The conversation without the message that is being answered with."""
+        messages = self.applied.messages
+        return messages[:-1] if self.applied.response is not None else messages
+
+    @property
+    def continues(self) -> bool:
+        """The answer has a beginning already."""
+        return self.applied.response is not None or self.resumed
+
+
+def begin(claim: Claim, history: Sequence[UIMessage]) -> Attempt:
+    """Look at what there is: completed steps are kept, the broken one is redone."""
+    applied = apply(history, claim.record)
+    chunks = [decode(record) for record in claim.tail if control_kind(record) is None]
+    if not chunks:
+        return Attempt(applied, False, applied.response, (), False, ())
+    recovered = recover(chunks, applied.response)
+    answered = steered_ids(recovered.message)
+    return Attempt(
+        applied=applied,
+        resumed=True,
+        initial=recovered.message,
+        told=tuple(recovered.chunks),
+        open_step=recovered.open_step,
+        steered=tuple(record.seq for record in claim.waiting if record.message_id in answered),
+    )

@@ -1,0 +1,140 @@
+"""What a turn answers: the messages that came in, checked and hydrated, and the conversation that they make."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from chatagent.agent import Agent, Recovery, Turn
+from chatagent.runtime.attempt import Attempt
+from chatagent.runtime.author import Author
+from chatagent.runtime.control import TurnControl
+from chatagent.runtime.conversation import apply
+from chatagent.runtime.model_view import ModelView
+from chatagent.runtime.port import Claim, Store
+from chatagent.runtime.response import Response
+from chatagent.runtime.run import Run
+
+logger = logging.getLogger(__name__)
+
+UIMessage = dict[str, Any]
+
+
+class Intake:
+    """Takes the messages of one turn in, on the author's terms."""
+
+    def __init__(self, claim: Claim, attempt: Attempt, run: Run, control: TurnControl, response: Response) -> None:
+        #: Inbox records that this turn answers beside its own.
+        self.consumed = list(attempt.steered)
+        #: The half answer of a dead attempt is gone on with.
+        self.continues = attempt.continues
+        self._claim = claim
+        self._attempt = attempt
+        self._before = run.history
+        self._control = control
+        self._response = response
+        self._refused = False
+        self._settled = False
+
+    def messages(self, *, forgotten: bool = False) -> list[UIMessage]:
+        """The conversation with its answer, as it is to be stored. `forgotten`: as if nothing had been asked."""
+        applied = self._attempt.applied
+        if self._refused or forgotten:
+            return self._before
+        if self._claim.record.kind == "message" and not applied.answered:
+            return applied.messages
+        history, message = self._control.history.messages, self._response.message
+        if self._settled or not self._response.started:
+            return history
+        at = next((at for at, each in enumerate(history) if each.get("id") == message["id"]), None)
+        return [*history, message] if at is None else [*history[:at], message, *history[at + 1 :]]
+
+    def new(self, messages: Sequence[UIMessage]) -> list[UIMessage]:
+        """Those of `messages` that this turn brought."""
+        known = {each.get("id") for each in self._before}
+        return [each for each in messages if each.get("id") not in known or each.get("id") == self._response.message_id]
+
+    async def receive(self, author: Author, store: Store, recovery: Recovery | None) -> bool:
+        """Take the messages in; whether there is something to answer. Raises what the author's hooks raise."""
+        incoming = await self._incoming(store)
+        try:
+            validated = await author.validate(incoming) if incoming else incoming
+        except Exception:
+            self._refused = True
+            raise
+        hydrated = await author.hydrate(self._before, validated)
+        if hydrated is not None:
+            record = self._claim.record
+            answers = record.trigger != "submit-message" or any(each.get("role") == "assistant" for each in validated)
+            self._become(apply(hydrated, record).messages if answers else hydrated)
+        elif validated != incoming:
+            self._become([*self._control.history.messages[: -len(incoming)], *validated])
+        return self._recover(recovery)
+
+    async def act(self, author: Author, agent: Agent[Any], turn: Turn[Any], view: ModelView) -> bool:
+        """Run an action; whether it wants the chat answered. Raises: BadRequest for one that does not fit."""
+        if not author.wants("on_action"):
+            logger.warning("action ignored: the agent has no on_action hook", extra={"agent": agent.id})
+            return False
+        action = agent.read_action(self._claim.record.payload.get("action"))
+        hydrated = await author.hydrate(self._before, [])
+        if hydrated is not None:
+            self._become(hydrated)
+        history = self._control.history
+        turn.messages = await author.prepare(view.convert(history.messages), "run")
+        wanted = await author.act(action)
+        if wanted is None:
+            return False
+        if wanted.message is not None:
+            history.set([*history.messages, wanted.message])
+        turn.trigger = "action-turn"
+        self._response.start()
+        return True
+
+    async def _incoming(self, store: Store) -> list[UIMessage]:
+        """The new messages of this turn: the claimed one, and those that are merged into it."""
+        record, applied = self._claim.record, self._attempt.applied
+        message = record.payload.get("message")
+        if record.trigger != "submit-message" or message is None:
+            return []
+        if record.user_message is None or self._attempt.resumed:
+            return [message]
+        messages = applied.messages[-1:]
+        if any(each.busy == "merge" for each in self._claim.waiting):
+            for each in await store.take(self._claim, {"merge"}):
+                if each.user_message is not None:
+                    messages = [*messages, each.user_message]
+                    self.consumed.append(each.seq)
+            self._become([*applied.messages[:-1], *messages])
+        return messages
+
+    def _recover(self, recovery: Recovery | None) -> bool:
+        """Do with half an answer what the author wants; whether this turn still answers."""
+        if recovery is None:
+            return True
+        own = self._claim.record.message_id
+        wanted = None if recovery.recovered_turns is None else {each.get("id") for each in recovery.recovered_turns}
+        if wanted is not None:
+            dropped = [each for each in self._claim.waiting if each.message_id and each.message_id not in wanted]
+            self.consumed += [each.seq for each in dropped]
+        answers = wanted is None or own in wanted
+        if recovery.chain is None and answers:
+            return True
+        self.continues = False
+        history = list(recovery.chain) if recovery.chain is not None else self._attempt.kept
+        known = {each.get("id") for each in history}
+        if not answers:
+            self._settled = True
+            self._become(history)
+            return False
+        self._become(history if own in known else [*history, *self._attempt.applied.messages[-1:]])
+        self._response.restart(anew=self._response.message_id in known)
+        return True
+
+    def _become(self, messages: Sequence[UIMessage]) -> None:
+        """Make this the conversation; an answer that goes on stays its end."""
+        history = list(messages)
+        if self.continues and not any(each.get("id") == self._response.message_id for each in history):
+            history.append(self._response.snapshot())
+        self._control.history.become(history)
