@@ -2,6 +2,20 @@
 
 from chatagent.llm.call import ToolCall
 from chatagent.llm.choice import ToolChoice
+from chatagent.llm.compaction import (
+    Compaction,
+    CompactionResult,
+    CompactMessages,
+    ShouldCompact,
+    Summarize,
+    compact,
+    compact_if_needed,
+    compaction_step,
+    is_compaction_safe,
+    keep_last,
+    more_tokens_than,
+    summary_message,
+)
 from chatagent.llm.context import ModelContext, StreamOptions, current_context
 from chatagent.llm.error import InvalidToolInput, ModelError, NoSuchTool, ToolChoiceViolation
 from chatagent.llm.execution import ToolOptions, abort_signal, current_call, current_tool_options, tool_call_id
@@ -13,11 +27,15 @@ from chatagent.llm.result import Answer, StreamTextResult
 from chatagent.llm.step import Step
 from chatagent.llm.stop import StopCondition, has_tool_call, step_count_is
 from chatagent.llm.stream_text import stream_text
+from chatagent.llm.summary import summarize_with
 from chatagent.llm.tool import FunctionTool, Tool, client_tool, to_tool, to_tools, tool
 from chatagent.llm.usage import Usage
 
 __all__ = [
     "Answer",
+    "CompactMessages",
+    "Compaction",
+    "CompactionResult",
     "FunctionTool",
     "InvalidToolInput",
     "ModelContext",
@@ -25,12 +43,14 @@ __all__ = [
     "NextStep",
     "NoSuchTool",
     "PlanStep",
+    "ShouldCompact",
     "Step",
     "StepPlan",
     "StepSettings",
     "StopCondition",
     "StreamOptions",
     "StreamTextResult",
+    "Summarize",
     "Tool",
     "ToolCall",
     "ToolChoice",
@@ -40,13 +60,21 @@ __all__ = [
     "abort_signal",
     "client_tool",
     "close_clients",
+    "compact",
+    "compact_if_needed",
+    "compaction_step",
     "current_call",
     "current_context",
     "current_tool_options",
     "has_tool_call",
+    "is_compaction_safe",
+    "keep_last",
     "load_litellm",
+    "more_tokens_than",
     "step_count_is",
     "stream_text",
+    "summarize_with",
+    "summary_message",
     "to_tool",
     "to_tools",
     "tool",
