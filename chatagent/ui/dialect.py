@@ -59,6 +59,8 @@ class _Call:
     step: int
     answered: bool = False
     reason: str | None = None
+    #: The chunk with its input.
+    announced: Chunk | None = None
 
 
 class Dialect:
@@ -114,13 +116,13 @@ class Dialect:
             "reset-step": self._reset_step,
             "finish": _finish,
             "tool-input-start": self._called,
-            "tool-input-available": self._called,
+            "tool-input-available": self._announced,
             "tool-input-error": self._input_error,
             "tool-output-available": self._answered,
             "tool-output-error": self._answered,
             "tool-output-denied": self._answered if known else self._denied,
-            "tool-approval-request": _unchanged if known else self._asked_for,
-            "tool-approval-response": self._responded,
+            "tool-approval-request": self._asked_for,
+            "tool-approval-response": self._let_go if known else self._responded,
             "reasoning-file": lambda chunk: [{**chunk, "type": "file"}],
             "custom": lambda chunk: [_as_data(chunk)],
             "steering-message": lambda chunk: [_as_data(chunk, chunk.get("id"))],
@@ -168,6 +170,11 @@ class Dialect:
         self._calls[chunk["toolCallId"]] = _Call(bool(chunk.get("dynamic")), self._step)
         return [chunk]
 
+    def _announced(self, chunk: Chunk) -> list[Chunk]:
+        self._called(chunk)
+        self._calls[chunk["toolCallId"]].announced = chunk
+        return [chunk]
+
     def _input_error(self, chunk: Chunk) -> list[Chunk]:
         call = self._calls.setdefault(chunk["toolCallId"], _Call(bool(chunk.get("dynamic")), self._step))
         call.answered = True
@@ -193,7 +200,13 @@ class Dialect:
 
     def _asked_for(self, chunk: Chunk) -> list[Chunk]:
         self._asked[chunk.get("approvalId")] = chunk["toolCallId"]
-        return [_as_data(chunk, chunk.get("approvalId"))]
+        return [chunk] if self._level >= 6 else [_as_data(chunk, chunk.get("approvalId"))]
+
+    def _let_go(self, chunk: Chunk) -> list[Chunk]:
+        """For 6, which has no word for an answer: an approved call is announced again, else its user is asked again."""
+        call = self._calls.get(self._asked.get(chunk.get("approvalId")))
+        again = call.announced if call is not None and chunk.get("approved") else None
+        return [] if again is None else [again]
 
     def _responded(self, chunk: Chunk) -> list[Chunk]:
         call = self._calls.get(self._asked.get(chunk.get("approvalId")))

@@ -17,6 +17,7 @@ Major = Literal[5, 6, 7] | None
 _MAJORS: tuple[Major, ...] = (5, 6, 7, None)
 _CALL: Chunk = {"type": "tool-input-available", "toolCallId": "c", "toolName": "pay", "input": {}}
 _ASK: Chunk = {"type": "tool-approval-request", "toolCallId": "c", "approvalId": "a", "reason": "money"}
+_DONE: Chunk = {"type": "tool-output-available", "toolCallId": "c"}
 _START: Chunk = {"type": "start-step"}
 
 
@@ -144,6 +145,13 @@ def test_an_approval_is_told_as_data_before_6(major: Major) -> None:
 def test_clients_of_6_are_asked_for_approval_themselves() -> None:
     assert _sent([_CALL, _ASK], 6) == [_CALL, _ASK]
     assert _shown([_CALL, _ASK, {"type": "tool-output-denied", "toolCallId": "c"}], 6)[0]["state"] == "output-denied"
+
+
+def test_clients_of_6_do_not_ask_again_for_what_was_approved() -> None:
+    """A page that is loaded while the approved tool runs is told the whole answer, question included."""
+    asked = [_CALL, _ASK, {"type": "tool-approval-response", "approvalId": "a", "approved": True}]
+    assert [part["state"] for part in _shown(asked, 6)] == ["input-available"]
+    assert [part["state"] for part in _shown([*asked, {**_DONE, "output": 1}], 6)] == ["output-available"]
 
 
 def test_clients_of_5_find_a_dynamic_call_by_its_flag() -> None:
