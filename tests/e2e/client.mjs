@@ -85,7 +85,7 @@ function open({ chat: name, id, auto, messages = [], ...how }) {
     onFinish: ({ isAbort, isDisconnect, isError, message }) =>
       tell('finish', { isAbort, isDisconnect, isError, messageId: message.id }),
   });
-  chats.set(name, { chat, transport, wire, tell });
+  chats.set(name, { chat, transport, wire, tell, generation: how.client.at(-1) });
 }
 
 /** Start what takes as long as an answer; its end is told as `settled`. */
@@ -96,22 +96,60 @@ function begin({ tell }, work) {
   );
 }
 
+/** How a page of ai 5, which knows no approvals, gives one: the answer is written into the call, the message sent on. */
+function approveByHand({ chat }, { id, approved, reason }) {
+  const asked = chat.messages.at(-1).parts.find(part => part.type === 'data-tool-approval-request' && part.id === id);
+  const approval = { id, approved, ...(reason ? { reason } : {}) };
+  const answer = part =>
+    part.toolCallId === asked.data.toolCallId ? { ...part, state: 'approval-responded', approval } : part;
+  chat.messages = chat.messages.map(message => ({ ...message, parts: message.parts.map(answer) }));
+  return chat.sendMessage();
+}
+
+/** Send the newest message of the user again, as a network stack or a page that lost the answer does; gives the chunks. */
+async function sendAgain({ chat, transport }) {
+  const messages = chat.messages.slice(0, chat.messages.findLastIndex(message => message.role === 'user') + 1);
+  const how = { trigger: 'submit-message', chatId: chat.id, messageId: undefined, messages };
+  const chunks = [];
+  for await (const chunk of await transport.sendMessages(how)) chunks.push(chunk);
+  return chunks;
+}
+
 const commands = {
   open: (_, command) => open(command),
-  send: (it, { text, parts, messageId }) =>
-    begin(it, it.chat.sendMessage({ ...(parts ? { parts } : { text }), ...(messageId ? { messageId } : {}) })),
+  send: (it, { text, parts, messageId, metadata }) =>
+    begin(
+      it,
+      it.chat.sendMessage({
+        ...(parts ? { parts } : { text }),
+        ...(messageId ? { messageId } : {}),
+        ...(metadata ? { metadata } : {}),
+      }),
+    ),
   regenerate: (it, { messageId }) => begin(it, it.chat.regenerate(messageId ? { messageId } : {})),
   resume: it => begin(it, it.chat.resumeStream()),
   /** What `useChat` does when a page that lost its connection becomes visible. */
   revive: it => begin(it, it.chat['~resumeStreamIfDisconnected']()),
   toolOutput: (it, { tool, toolCallId, output }) => begin(it, it.chat.addToolOutput({ tool, toolCallId, output })),
   approve: (it, { id, approved, reason }) =>
-    begin(it, it.chat.addToolApprovalResponse({ id, approved, ...(reason ? { reason } : {}) })),
+    begin(
+      it,
+      it.generation === '5'
+        ? approveByHand(it, { id, approved, reason })
+        : it.chat.addToolApprovalResponse({ id, approved, ...(reason ? { reason } : {}) }),
+    ),
+  sendAgain: it => sendAgain(it),
+  /** `setMessages` of `useChat`. */
+  hold: ({ chat }, { messages }) => {
+    chat.messages = messages;
+  },
   stop: it => it.chat.stop(),
   /** Lose the connection when `after` more chunks have come. */
   drop: ({ wire }, { after }) => {
     wire.cutAfter = wire.chunks + after;
   },
+  /** Lose the connection now. */
+  lose: ({ wire }) => wire.lose(),
   messages: ({ chat }) => chat.messages,
   /** Go away as a closed tab does: the connection ends, nothing is asked of the server. */
   close: ({ wire, transport }, { chat: name }) => {

@@ -69,6 +69,12 @@ class Clients:
         """Wait, holding `changed`, until the condition is true; false when it was not before the deadline."""
         return bool(self.changed.wait_for(condition, WAIT_S))
 
+    def close_pages(self) -> None:
+        """Close all pages; their connections end."""
+        for chat in list(self._chats.values()):
+            if not chat.closed:
+                chat.close()
+
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -101,6 +107,7 @@ class Chat:
     token: str = field(repr=False)
     auto: bool
     status: str = "ready"
+    closed: bool = False
     #: Chunks that came over the wire, over all answers.
     chunks: list[dict[str, Any]] = field(default_factory=list)
     data: list[dict[str, Any]] = field(default_factory=list)
@@ -112,9 +119,14 @@ class Chat:
 
     # -- what a page does -----------------------------------------------------------------------------------------
 
-    def send(self, text: str) -> None:
+    def send(self, text: str, *, metadata: Any = None) -> None:
         """Begin to send; the answer comes by itself."""
-        self._begin("send", text=text)
+        self._begin("send", text=text, metadata=metadata)
+
+    def send_again(self) -> list[dict[str, Any]]:
+        """Send the user's newest message once more, without the page knowing; gives the chunks that answer it."""
+        found: list[dict[str, Any]] = self._clients.ask(self.name, "sendAgain")
+        return found
 
     def send_parts(self, *parts: dict[str, Any]) -> None:
         """Begin to send a message of these parts."""
@@ -153,9 +165,18 @@ class Chat:
         self._cut = False
         self._clients.ask(self.name, "drop", after=after)
 
+    def lose(self) -> None:
+        """Lose the connection now."""
+        self._clients.ask(self.name, "lose")
+
     def close(self) -> None:
         """Close the tab."""
         self._clients.ask(self.name, "close")
+        self.closed = True
+
+    def hold(self, messages: list[dict[str, Any]]) -> None:
+        """Put other messages on the page."""
+        self._clients.ask(self.name, "hold", messages=messages)
 
     def messages(self) -> list[dict[str, Any]]:
         """What the page shows."""

@@ -27,7 +27,13 @@ def reload_page(clients: Clients, chat: Chat, server: Server) -> Chat:
 def assert_same(chat: Chat, server: Server) -> list[dict[str, Any]]:
     """The page holds what is stored; gives it."""
     stored = server.messages(chat.chat_id)
-    shown, kept = canonical(chat.messages()), canonical(stored)
-    difference = difflib.unified_diff(kept.splitlines(), shown.splitlines(), "stored", "shown", lineterm="")
-    assert shown == kept, "\n".join(difference)
+    assert not (told := difference(chat.messages(), stored)), told
     return stored
+
+
+def difference(shown: list[dict[str, Any]], stored: list[dict[str, Any]]) -> str:
+    """How a page differs from what is stored, byte for byte; empty when it does not."""
+    page, kept = canonical(shown), canonical(stored)
+    if page == kept:
+        return ""
+    return "\n".join(difflib.unified_diff(kept.splitlines(), page.splitlines(), "stored", "shown", lineterm=""))

@@ -1,6 +1,7 @@
 // The wire under a chat: counts the chunks that pass and cuts the connection after so many of them.
 //
-// `wire` is {chunks, cutAfter, tell, end}: what came, when to cut, whom to tell, and how to end what is open now.
+// `wire` is {chunks, cutAfter, tell, end, lose}: what came, when to cut, whom to tell, how to end what is open now, and
+// how to lose it as a network does.
 import { WebSocket } from 'ws';
 
 /** A browser's words for a body that broke off; Node's `fetch` says "terminated", which no client takes for a loss. */
@@ -32,6 +33,10 @@ function countEvents(body, wire, signal) {
   let rest = '';
   let cut = false;
   wire.end = () => reader.cancel().catch(() => {});
+  wire.lose = () => {
+    cut = true;
+    reader.cancel().catch(() => {});
+  };
 
   /** Hand on whole events; true when there was one. */
   function handOn(text, controller) {
@@ -54,6 +59,7 @@ function countEvents(body, wire, signal) {
         const { done, value } = await reader.read().catch(error => {
           throw signal?.aborted ? error : networkError();
         });
+        if (cut) throw networkError();
         if (done) {
           controller.close();
           return;
@@ -80,6 +86,10 @@ export class CountingSocket extends WebSocket {
   watch(wire) {
     this.#wire = wire;
     wire.end = () => this.terminate();
+    wire.lose = () => {
+      this.#cut = true;
+      this.terminate();
+    };
   }
 
   emit(name, ...args) {
