@@ -13,6 +13,7 @@ from chatagent.agent.event import (
     BeforeTurnComplete,
     Boot,
     ChatResume,
+    ChatSuspend,
     ChatStart,
     HydrateMessages,
     ModelMessage,
@@ -55,7 +56,7 @@ class Author:
         if self._run.fresh:
             await self._tell("on_boot", lambda: Boot(**self._of_run(), **self._access(), **self._continues()))
         if resumed:
-            await self._tell("on_chat_resume", lambda: ChatResume(**self.idle()))
+            await self._tell("on_chat_resume", lambda: ChatResume(**self._idle()))
         self._run.fresh = False
 
     async def recover(
@@ -217,7 +218,11 @@ class Author:
         """Whether there is a hook of this kind."""
         return bool(self._agent.of(name))
 
-    def idle(self) -> dict[str, Any]:
+    async def suspend(self) -> None:
+        """The run leaves this process."""
+        await self._tell("on_chat_suspend", lambda: ChatSuspend(**self._idle()))
+
+    def _idle(self) -> dict[str, Any]:
         """The fields of `on_chat_suspend` and `on_chat_resume`."""
         turn, run = self._turn, self._run
         found: dict[str, Any] = {"phase": "turn" if run.history else "preload", **self._of_run()}

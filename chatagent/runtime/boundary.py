@@ -10,7 +10,6 @@ from chatagent.agent.options import PendingBatch, PendingMessages
 from chatagent.llm import NextStep, StepPlan
 from chatagent.record import InRecord
 from chatagent.runtime import lane
-from chatagent.runtime.author import Author
 from chatagent.runtime.compactor import Compactor
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.port import Claim, Store
@@ -29,7 +28,7 @@ class Boundary:
         claim: Claim,
         store: Store,
         control: TurnControl,
-        author: Author,
+        compactor: Compactor,
     ) -> None:
         #: Inbox records that the answer took in.
         self.consumed: list[int] = []
@@ -41,7 +40,7 @@ class Boundary:
         self._claim = claim
         self._store = store
         self._control = control
-        self._compactor = Compactor(turn, agent, run, control, author)
+        self._compactor = compactor
         self._rung = bool(claim.waiting)
         self._begun = False
 
@@ -52,20 +51,16 @@ class Boundary:
     async def __call__(self, step: NextStep) -> StepPlan | None:
         """What changes before this step."""
         plan: StepPlan = {"append": [], "chunks": []}
+        if self._begun:
+            plan.update(await self._compactor.between(step))
         if not self._begun and self.instructions:
             plan["system"] = "\n\n".join(self.instructions)
         self._inject(plan)
         if self._rung and self._begun:
             self._rung = False
             await self._steer(plan, step)
-        if self._begun:
-            await self._compactor.between(plan, step)
         self._begun = True
         return plan if any(plan.values()) else None
-
-    async def compact_after(self, usage: dict[str, Any], total_usage: dict[str, Any]) -> None:
-        """The look after the last step."""
-        await self._compactor.after(usage, total_usage)
 
     def _inject(self, plan: StepPlan) -> None:
         found = self._control.take_injected()

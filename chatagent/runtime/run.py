@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from chatagent.agent import Turn
 from chatagent.agent.local import Locals
 from chatagent.runtime.conversation import UIMessage
 from chatagent.runtime.lane import Lane, read_lane
@@ -42,8 +42,8 @@ class Run:
     #: What `chat.set_idle_timeout` and `chat.set_turn_timeout` said.
     idle_timeout_s: float | None = None
     turn_timeout_s: float | None = None
-    #: The last turn, for the hooks that run when it is over.
-    turn: Turn[Any] | None = None
+    #: Runs the hooks of a run that leaves its process.
+    leave: Callable[[], Awaitable[None]] | None = None
 
     def restore(self, claim: Claim) -> None:
         """Take over what the session keeps of the run; of a run that is over, only the conversation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from chatagent.runtime.attempt import begin
 from chatagent.runtime.author import Author, Mint
 from chatagent.runtime.boundary import Boundary
 from chatagent.runtime.call import call
+from chatagent.runtime.compactor import Compactor
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import waiting_calls
 from chatagent.runtime.ending import Ending, Result
@@ -74,6 +75,7 @@ class AnsweredTurn:
         self.stop = AbortController()
         self.cancel = AbortController()
         self._result = Result(forgotten=claim.forgotten, chat_started=claim.chat_started)
+        self._last_usage: dict[str, Any] = {}
         self._log = log
         self._options = options
         self._store = store
@@ -85,10 +87,11 @@ class AnsweredTurn:
         history = self._attempt.applied.messages if history is None else history
         self._control = TurnControl(self._response, self._pipe, run, History(history), self._inject)
         self._control.check = agent.parts.check
-        self._turn = run.turn = self._make_turn()
+        self._turn = self._make_turn()
         self._author = Author(agent, self._turn, run, self._control, options.mint)
         self._intake = Intake(claim, self._attempt, run, self._control, self._response)
-        self._boundary = Boundary(self._turn, agent, run, claim, store, self._control, self._author)
+        self._compactor = Compactor(self._turn, agent, run, self._view, self._control, self._author)
+        self._boundary = Boundary(self._turn, agent, run, claim, store, self._control, self._compactor)
         self._ending = Ending(claim, run, self._control, self._intake, self._response, self._view)
 
     def _open_response(self) -> Response:
@@ -243,7 +246,8 @@ class AnsweredTurn:
         current_context.set(self._model_context())
         await self._pipe(await call(self.agent.run, turn))
         if self._response.error_text is None:
-            await self._boundary.compact_after(self._result.usage, self._ending.total_usage(self._result))
+            total = self._ending.total_usage(self._result)
+            await self._compactor.after(self._intake.messages(), self._last_usage, total)
             await author.before_complete(lambda: self._ending.told(self._result))
 
     def _enter(self) -> None:
@@ -353,6 +357,7 @@ class AnsweredTurn:
         await self._store.inject(self.claim.session_id, messages)
 
     def _add_usage(self, usage: dict[str, Any]) -> None:
+        self._last_usage = usage
         self._result.usage = add_usage(self._result.usage, usage)
 
     # -- the end ------------------------------------------------------------------------------------------------
@@ -367,15 +372,25 @@ class AnsweredTurn:
         """Run `on_turn_complete`; what it raises is logged, since the turn is committed."""
         self._control.committed()
         await self._control.join_deferred()
+        self.run.leave = self._leave
         if self.outcome == "waiting" or not self._counts or not self._author.wants("on_turn_complete"):
             return
+        await self._afterwards(lambda: self._author.complete(lambda: self._ending.told(self._result), last_event_id))
+
+    async def _leave(self) -> None:
+        """Run `on_chat_suspend`: the process forgets the run after this."""
+        if self._author.wants("on_chat_suspend"):
+            await self._afterwards(self._author.suspend)
+
+    async def _afterwards(self, hooks: Callable[[], Awaitable[None]]) -> None:
+        """Run hooks on a committed turn, and store what they change; what they raise is logged."""
         self._control.history = History(self.run.history)
         before = self.run.locals.snapshot()
         self._enter()
         try:
-            await self._author.complete(lambda: self._ending.told(self._result), last_event_id)
+            await hooks()
         except Exception:
-            logger.exception("on_turn_complete failed")
+            logger.exception("hook failed after its turn")
         await self._ending.amend(self._store, self._result, before)
 
     @property
