@@ -76,7 +76,7 @@ class TurnControl:
         self.stream_options = {**self.stream_options, **options}
         context = current_context.get()
         if context is not None:
-            current_context.set(replace(context, options=replace(context.options, **options)))  # type: ignore[arg-type]
+            current_context.set(replace(context, options=replace(context.options, **options)))
 
     def set_turn_timeout(self, turn_timeout_s: float) -> None:
         self._run.turn_timeout_s = turn_timeout_s
