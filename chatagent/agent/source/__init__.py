@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
 from typing import Any
 
-from chatagent.errors import ConfigError
-from chatagent.ids import new_id
+from chatagent.agent.source.draw import pieces
+from chatagent.agent.source.reader import Reader
+from chatagent.agent.source.writer import OnUsage, SourceFailed
 from chatagent.ui import message_to_chunks
 
 Chunk = dict[str, Any]
 
-_END = object()
+__all__ = ["OnUsage", "SourceFailed", "chunks_of", "is_stream_text"]
 
 
 def is_stream_text(source: Any) -> bool:
@@ -22,114 +21,31 @@ def is_stream_text(source: Any) -> bool:
     return hasattr(source, "to_ui_message_stream")
 
 
-async def chunks_of(source: Any) -> AsyncGenerator[Chunk, None]:
-    """The chunks of `source`, in order. Raises: ConfigError for what cannot be streamed."""
+async def chunks_of(
+    source: Any, *, waiting_calls: Collection[str] = (), on_usage: OnUsage | None = None
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks of `source`, in order; leaving early closes it.
+
+    `source`: a `stream_text` result, a `str`, a UIMessage, or a stream of `str`, of chunks, of growing UIMessages, or
+    of what litellm, OpenAI (chat completions and responses), pydantic-ai, LangChain and LangGraph give; async or not,
+    awaitable or not, as a context manager or opened. `waiting_calls` are the tool calls that the message has from
+    earlier turns: their outputs are written without showing them again. `on_usage` is told of tokens; a `stream_text`
+    result tells the turn itself. Raises: ConfigError for what cannot be streamed, SourceFailed for the errors that
+    streams report, and whatever the source raises.
+    """
     if source is None:
         return
     if is_stream_text(source):
         async for chunk in source.to_ui_message_stream():
             yield chunk
-    elif isinstance(source, Mapping) and "parts" in source:
-        for chunk in message_to_chunks(dict(source)):
+    elif isinstance(source, dict) and "parts" in source:
+        for chunk in message_to_chunks(source):
             yield chunk
     else:
-        writer = _TextWriter()
-        async for piece in _pieces(source):
-            for chunk in writer.add(piece):
-                yield chunk
-        for chunk in writer.close():
+        reader = Reader(waiting_calls=waiting_calls, on_usage=on_usage)
+        async with aclosing(pieces(source)) as drawn:
+            async for piece in drawn:
+                for chunk in reader.add(piece):
+                    yield chunk
+        for chunk in reader.close():
             yield chunk
-
-
-async def _pieces(source: Any) -> AsyncIterator[Any]:
-    if isinstance(source, str | Mapping):
-        yield source
-    elif hasattr(source, "__aiter__"):
-        async for piece in source:
-            yield piece
-    elif isinstance(source, Iterator) or inspect.isgenerator(source) or isinstance(source, list | tuple):
-        async for piece in _in_thread(iter(source)):
-            yield piece
-    else:
-        raise ConfigError(
-            f"cannot stream a {type(source).__name__}: return a str, a UIMessage, a stream_text result "
-            "or a generator of str or chunks"
-        )
-
-
-async def _in_thread(iterator: Iterator[Any]) -> AsyncIterator[Any]:
-    """Draw from a blocking iterator in threads, in the turn's context."""
-    context = contextvars.copy_context()
-    while True:
-        piece = await asyncio.to_thread(context.run, lambda: next(iterator, _END))
-        if piece is _END:
-            return
-        yield piece
-
-
-class _TextWriter:
-    """Puts loose text into one text part of a step; a chunk in between closes the part."""
-
-    def __init__(self) -> None:
-        self._text_id: str | None = None
-        self._reasoning_id: str | None = None
-        self._step = False
-
-    def add(self, piece: Any) -> Iterator[Chunk]:
-        if isinstance(piece, str):
-            yield from self._text(piece)
-        elif isinstance(piece, Mapping):
-            yield from self._chunk(dict(piece))
-        elif hasattr(piece, "choices"):
-            yield from self._completion(piece)
-        else:
-            raise ConfigError(f"a stream must give str or chunks, not {type(piece).__name__}")
-
-    def close(self) -> Iterator[Chunk]:
-        yield from self._close_parts()
-        if self._step:
-            self._step = False
-            yield {"type": "finish-step"}
-
-    def _chunk(self, chunk: Chunk) -> Iterator[Chunk]:
-        if not str(chunk.get("type", "")).startswith("data-"):
-            yield from self._close_parts()
-        yield chunk
-
-    def _completion(self, piece: Any) -> Iterator[Chunk]:
-        """A chunk of an OpenAI chat completion stream; tool calls need `stream_text`."""
-        for choice in piece.choices[:1]:
-            reasoning = getattr(choice.delta, "reasoning_content", None)
-            if reasoning:
-                yield from self._reasoning(reasoning)
-            if choice.delta.content:
-                yield from self._text(choice.delta.content)
-
-    def _text(self, text: str) -> Iterator[Chunk]:
-        if not text:
-            return
-        if self._text_id is None:
-            yield from self._open_step()
-            self._text_id = new_id()
-            yield {"type": "text-start", "id": self._text_id}
-        yield {"type": "text-delta", "id": self._text_id, "delta": text}
-
-    def _reasoning(self, text: str) -> Iterator[Chunk]:
-        if self._reasoning_id is None:
-            yield from self._open_step()
-            self._reasoning_id = new_id()
-            yield {"type": "reasoning-start", "id": self._reasoning_id}
-        yield {"type": "reasoning-delta", "id": self._reasoning_id, "delta": text}
-
-    def _open_step(self) -> Iterator[Chunk]:
-        yield from self._close_parts()
-        if not self._step:
-            self._step = True
-            yield {"type": "start-step"}
-
-    def _close_parts(self) -> Iterator[Chunk]:
-        if self._text_id is not None:
-            yield {"type": "text-end", "id": self._text_id}
-        if self._reasoning_id is not None:
-            yield {"type": "reasoning-end", "id": self._reasoning_id}
-        self._text_id = self._reasoning_id = None

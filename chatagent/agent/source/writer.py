@@ -13,6 +13,16 @@ from chatagent.ids import new_id
 from chatagent.ui import decode, encode_value, finish_reason
 
 Chunk = dict[str, Any]
+#: What other providers and frameworks say for OpenAI's finish reasons.
+_REASONS = {
+    "tool_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "safety": "content_filter",
+    "refusal": "content_filter",
+}
 #: Told of the tokens of each model call, in the AI SDK's names (`inputTokens`, …).
 OnUsage = Callable[[dict[str, Any]], None]
 
@@ -156,8 +166,9 @@ class Writer:
         self._step = self._answered = False
 
     def finish(self, reason: str | None) -> None:
-        """Why the last model call ended, in the words of OpenAI or of the AI SDK."""
-        self._finish_reason = finish_reason(reason) if reason else self._finish_reason
+        """Why the last model call ended, in the provider's words."""
+        if reason:
+            self._finish_reason = finish_reason(_REASONS.get(reason.lower(), reason.lower()))
 
     def used(self, **tokens: int | None) -> None:
         """Tokens of one model call, in the AI SDK's names."""
