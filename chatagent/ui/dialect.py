@@ -19,6 +19,8 @@ Handler = Callable[[Chunk], list[Chunk]]
 
 #: What a tool call of a step that is done again ends with, in clients that cannot take it back.
 REDONE = "The call was cut off and is made again."
+#: The part that Trigger.dev's client takes for a message that joined a running answer; other clients may show it.
+PENDING_INJECTED = "data-pending-message-injected"
 #: What a denied call ends with where nobody gave a reason.
 DENIED = "Tool call execution denied."
 
@@ -67,12 +69,14 @@ class Dialect:
     """Translates one stream, from its first chunk on, for clients of one generation.
 
     `major` means the current releases of that generation; None is what all releases from 5.0.92, 6.0.0 and 7.0.0 on
-    accept. Chunk types unknown to the client become a data part `data-<type>` that holds their fields. The parts of a
-    step that is done again (`reset-step`) cannot be taken back before 7: they are closed, and the step starts anew.
+    accept. Chunk types unknown to the client become a data part `data-<type>` that holds their fields, a steering
+    message one that Trigger.dev's client knows (for 7 only with `steering_as_data`). The parts of a step that is done
+    again (`reset-step`) cannot be taken back before 7: they are closed, and the step starts anew.
     """
 
-    def __init__(self, major: Literal[5, 6, 7] | None) -> None:
+    def __init__(self, major: Literal[5, 6, 7] | None, *, steering_as_data: bool = False) -> None:
         self.major = major
+        self._steering_as_data = steering_as_data
         self._level = major or 5
         self._relayed = frozenset(_DELTAS) if major is None else _SAME
         self._open: dict[tuple[str, Any], None] = {}
@@ -84,7 +88,9 @@ class Dialect:
 
     def passthrough(self, type_name: str) -> bool:
         """Whether chunks of this type are sent as they are, unseen."""
-        if self._level >= 7 or type_name in self._relayed:
+        if self._level >= 7:
+            return type_name != "steering-message" or not self._steering_as_data
+        if type_name in self._relayed:
             return True
         return self.major is not None and type_name.startswith("data-")
 
@@ -125,7 +131,7 @@ class Dialect:
             "tool-approval-response": self._let_go if known else self._responded,
             "reasoning-file": lambda chunk: [{**chunk, "type": "file"}],
             "custom": lambda chunk: [_as_data(chunk)],
-            "steering-message": lambda chunk: [_as_data(chunk, chunk.get("id"))],
+            "steering-message": lambda chunk: [_steered(chunk)],
         }
 
     # -- text and steps -----------------------------------------------------------------------------------------
@@ -231,6 +237,14 @@ def _finish(chunk: Chunk) -> list[Chunk]:
 def _as_data(chunk: Chunk, part_id: str | None = None) -> Chunk:
     fields = {name: value for name, value in chunk.items() if name not in ("type", "id")}
     return {"type": f"data-{chunk['type']}", **({} if part_id is None else {"id": part_id}), "data": fields}
+
+
+def _steered(chunk: Chunk) -> Chunk:
+    """One data part per message, under its id; `text` is what Trigger.dev's client reads of it."""
+    message_id, parts = chunk.get("id"), chunk.get("parts") or []
+    text = "".join(part.get("text", "") for part in parts if part.get("type") == "text")
+    message = {"id": message_id, "role": "user", "parts": parts, "text": text}
+    return {"type": PENDING_INJECTED, "id": message_id, "data": {"messageIds": [message_id], "messages": [message]}}
 
 
 def _error(call_id: str, text: str, call: _Call) -> Chunk:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from chatagent.errors import BadRequest
+from chatagent.ui import dialect
 from chatagent.ui.encode import encode_value
 from chatagent.ui.file_part import file_content
 from chatagent.ui.tool_part import is_tool, tool_name
@@ -48,7 +49,9 @@ def to_model_messages(
     turn that brings it, not all later ones. Raises: BadRequest for a role or a file that no model takes.
     """
     users = [at for at, message in enumerate(messages) if message.get("role") == "user"]
-    converter = _Converter(ignore_incomplete_tool_calls, convert_data_part, set(keep_tool_calls), tool_outputs or {})
+    converter = _Converter(
+        ignore_incomplete_tool_calls, convert_data_part, set(keep_tool_calls), tool_outputs or {}, omit_old_files
+    )
     found: list[ModelMessage] = []
     for at, message in enumerate(messages):
         match message.get("role"):
@@ -72,11 +75,13 @@ class _Converter:
         convert_data_part: ConvertDataPart | None,
         keep: set[str],
         outputs: Mapping[str, Callable[[Any], Any]],
+        name_files: bool,
     ) -> None:
         self._complete_only = complete_only
         self._convert_data_part = convert_data_part
         self._keep = keep
         self._outputs = outputs
+        self._name_files = name_files
 
     def user(self, parts: Sequence[Part]) -> list[ModelMessage]:
         """One message, or none when nothing is said."""
@@ -96,11 +101,11 @@ class _Converter:
         found: list[ModelMessage] = []
         block: list[Part] = []
         for part in [*parts, {"type": "step-start"}]:
-            if part["type"] in ("step-start", "steering-message"):
+            if part["type"] in ("step-start", "steering-message", dialect.PENDING_INJECTED):
                 found += self._block(block, stale)
                 block = []
-                if part["type"] == "steering-message":
-                    found += self.user(part.get("parts", ()))
+                for said in _steered(part):
+                    found += self.user(_name_odd_files(said) if self._name_files else said)
             else:
                 block.append(part)
         return found
@@ -183,6 +188,16 @@ class _Converter:
             return _UNAVAILABLE
         output = part.get("output")
         return model_output(output) if shown is None else model_output(shown(output), content=True)
+
+
+def _steered(part: Part) -> list[Sequence[Part]]:
+    """The parts of each user's message that joined an answer here, also as clients before 7 hold it."""
+    match part["type"]:
+        case "steering-message":
+            return [part.get("parts") or ()]
+        case dialect.PENDING_INJECTED if isinstance(part.get("data"), dict):
+            return [message.get("parts") or () for message in part["data"].get("messages") or ()]
+    return []
 
 
 def model_output(output: Any, *, content: bool = False) -> Any:

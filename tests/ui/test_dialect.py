@@ -169,7 +169,16 @@ def test_clients_of_5_find_a_dynamic_call_by_its_flag() -> None:
         ({"type": "custom", "kind": "a.b"}, [{"type": "data-custom", "data": {"kind": "a.b"}}]),
         (
             {"type": "steering-message", "id": "m", "parts": []},
-            [{"type": "data-steering-message", "id": "m", "data": {"parts": []}}],
+            [
+                {
+                    "type": "data-pending-message-injected",
+                    "id": "m",
+                    "data": {
+                        "messageIds": ["m"],
+                        "messages": [{"id": "m", "role": "user", "parts": [], "text": ""}],
+                    },
+                }
+            ],
         ),
         (
             {"type": "reasoning-file", "url": "u", "mediaType": "image/png"},
@@ -206,3 +215,16 @@ def test_fields_that_early_releases_refuse_are_left_out_where_the_release_is_unk
 ) -> None:
     assert _sent([chunk], None) == [{name: value for name, value in chunk.items() if name not in left_out}]
     assert _sent([chunk], 5) == _sent([chunk], 6) == [chunk]
+
+
+def test_trigger_dev_clients_are_told_of_steering_messages_as_data_whatever_their_release() -> None:
+    said = [{"type": "text", "text": "be "}, {"type": "text", "text": "brief"}]
+    chunk = {"type": "steering-message", "id": "m", "parts": said}
+    message = {"id": "m", "role": "user", "parts": said, "text": "be brief"}
+    data = {"messageIds": ["m"], "messages": [message]}
+    for major in _MAJORS:
+        dialect = Dialect(major, steering_as_data=True)
+        assert dialect.translate(chunk) == [{"type": "data-pending-message-injected", "id": "m", "data": data}]
+        delta = {"type": "text-delta", "id": "t", "delta": "x"}
+        assert dialect.encode(encode(delta)) == [encode(delta)]
+    assert Dialect(7).translate(chunk) == [chunk]

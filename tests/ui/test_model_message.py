@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from chatagent.errors import BadRequest
-from chatagent.ui import model_output, to_model_messages
+from chatagent.ui import Dialect, fold_message, message_to_chunks, model_output, to_model_messages
 
 UIMessage = dict[str, Any]
 
@@ -172,3 +172,42 @@ def test_a_file_that_no_model_takes_is_refused(file: dict[str, Any]) -> None:
 def test_an_unknown_role_is_refused() -> None:
     with pytest.raises(BadRequest, match="'tool'"):
         to_model_messages([{"id": "t", "role": "tool", "parts": []}])
+
+
+_STEERED = {"type": "steering-message", "id": "s", "parts": [_text("be brief")]}
+
+
+def _shown_by(major: Literal[5, 6, 7], *parts: dict[str, Any]) -> UIMessage:
+    """The message with these parts as a client of this generation holds it."""
+    dialect = Dialect(major, steering_as_data=True)
+    sent = [each for chunk in message_to_chunks(_assistant(*parts)) for each in dialect.translate(chunk)]
+    return fold_message(sent, major=major)
+
+
+def test_a_steering_message_stands_between_the_steps_that_it_came_between() -> None:
+    parts = (_text("one"), _call("output-available", output=1), _STEERED, {"type": "step-start"}, _text("two"))
+    told = to_model_messages([_user(_text("q")), _assistant(*parts)])
+    assert [message["role"] for message in told] == ["user", "assistant", "tool", "user", "assistant"]
+    assert told[3] == {"role": "user", "content": "be brief"}
+
+
+@pytest.mark.parametrize("major", [5, 6, 7])
+def test_a_model_is_told_the_same_of_what_older_clients_hold(major: Literal[5, 6, 7]) -> None:
+    parts = ({"type": "step-start"}, _text("one"), _STEERED, {"type": "step-start"}, _text("two"))
+    held = _shown_by(major, *parts)
+    assert [part["type"] for part in held["parts"]][2] == "data-pending-message-injected"
+    assert to_model_messages([held]) == to_model_messages([_assistant(*parts)])
+
+
+def test_a_data_part_of_that_name_without_messages_is_passed_over() -> None:
+    odd = {"type": "data-pending-message-injected", "data": "x"}
+    assert to_model_messages([_assistant(odd, _text("one"))]) == [{"role": "assistant", "content": "one"}]
+
+
+def test_a_steering_message_with_a_file_that_no_model_takes_fails_no_later_turn() -> None:
+    archive = {"type": "file", "mediaType": "application/zip", "url": "data:application/zip;base64,AAAA"}
+    messages = [_assistant({**_STEERED, "parts": [archive]}), _user(_text("q"))]
+    with pytest.raises(BadRequest):
+        to_model_messages(messages)
+    told = to_model_messages(messages, omit_old_files=True)
+    assert "left out" in str(told[0]["content"])
