@@ -17,6 +17,8 @@ _TYPES: tuple[str, ...] = get_args(FrameType)
 #: Frames that are answered under a request id of the client's, and those that name a chat.
 _WITH_REQUEST = frozenset({"send", "resume", "abort", "watch", "unwatch", "ack"})
 _WITH_CHAT = frozenset({"send", "resume", "watch", "stop"})
+#: What a `watch` may name in place of a chat.
+_LISTINGS = ("tag", "user", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,13 @@ def read_frame(data: str | bytes) -> Frame:
     return Frame(
         kind,
         _id(fields, "requestId", needed=kind in _WITH_REQUEST),
-        _id(fields, "id", needed=kind in _WITH_CHAT),
+        _id(fields, "id", needed=kind in _WITH_CHAT and not (kind == "watch" and _names_listing(fields))),
         fields,
     )
+
+
+def _names_listing(fields: dict[str, Any]) -> bool:
+    return "id" not in fields and any(fields.get(name) for name in _LISTINGS)
 
 
 def reply(kind: str, request_id: str, **fields: Any) -> bytes:

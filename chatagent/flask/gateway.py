@@ -113,7 +113,7 @@ class Gateway:
 
     def push(self, session: Session, send: Send) -> Pushed:
         """Put a message into a chat and wake a worker. Raises: Closed, Retryable, StoreDown."""
-        pushed = self.backend.inbox.push(session.id, "message", send.payload, part_id=send.part_id)
+        pushed = self.backend.inbox.push(session.id, "message", send.payload, part_id=send.part_id, session=session)
         self._wake_worker(session, pushed)
         return pushed
 

@@ -13,6 +13,7 @@ import orjson
 from chatagent.errors import NotFound
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.frame import error_reply, reply
+from chatagent.flask.overview import Overview
 from chatagent.record import control_headers, control_kind
 
 
@@ -154,3 +155,32 @@ class RecordStream:
     def close(self) -> None:
         """Listen no more."""
         self._feed.close()
+
+
+class OverviewStream:
+    """`watch` of a tag or a user: their chats as they are, then each as it changes, for ever."""
+
+    done = False
+    chat_id = ""
+
+    def __init__(self, request_id: str, overview: Overview) -> None:
+        self.request_id = request_id
+        self._overview = overview
+        self._start = [reply("start", request_id)]
+
+    def frames(self, max_bytes: int) -> list[bytes]:
+        """The next frames. Raises: StoreDown."""
+        frames, self._start = self._start, []
+        update = self._overview.take()
+        if update is None:
+            return frames
+        if update.whole:
+            return [*frames, reply("chats", self.request_id, chats=update.chats, cursor=update.cursor)]
+        return frames + [reply("chat", self.request_id, chat=chat) for chat in update.chats]
+
+    def ack(self, number: int) -> None:
+        """Changes are few; nothing waits for these."""
+
+    def close(self) -> None:
+        """Follow it no more."""
+        self._overview.close()

@@ -18,7 +18,8 @@ from chatagent.flask.feed import Feed
 from chatagent.flask.frame import Frame, error_reply, read_frame, reply
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_send
-from chatagent.flask.stream import AnswerStream, RecordStream
+from chatagent.flask.overview import Overview, read_listing
+from chatagent.flask.stream import AnswerStream, OverviewStream, RecordStream
 from chatagent.flask.token import Identity
 from chatagent.flask.wire import SafeSocket
 from chatagent.flask.writer import Writer
@@ -171,6 +172,10 @@ class Connection:
     def _watch(self, frame: Frame) -> None:
         identity = self._identity(frame)
         self._check_free(frame)
+        if not frame.chat_id:
+            overview = Overview(self.gateway.backend, read_listing(frame.fields, identity), self._writer.wake)
+            self._writer.add(OverviewStream(frame.request_id, overview))
+            return
         cursor, window = frame.number("cursor", least=-1), frame.number("window", least=1)
         session = self.gateway.get(identity, frame.chat_id)
         feed = Feed(self.gateway.backend, session.id, self._writer.wake)

@@ -2,19 +2,22 @@
 
 Payload of an outbox bell: `<first seq> <count>`, then one line per record unless the batch was too large to carry.
 Payload of a worker bell: `<kind> <session id> <seq>`.
+Payload of a feed's bell (a chat of a listing changed): an outbox bell whose one record is the session id.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chatagent.record import Bell
+from chatagent.redis.keys import Keys
+from chatagent.redis.script import Command
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,11 @@ def parse_worker_bell(payload: bytes) -> tuple[str, str, int]:
     """Read a worker bell: kind, session id, seq."""
     kind, session_id, seq = payload.decode().split(" ")
     return kind, session_id, int(seq)
+
+
+def tell_feeds(keys: Keys, session_id: str, labels: Iterable[Sequence[str]]) -> list[Command]:
+    """The commands that say that a chat of these listings changed; sent with what changed it, and behind it."""
+    return [("PUBLISH", keys.feed_channel(*label), f"0 1\n{session_id}") for label in labels]
 
 
 async def listen(client: redis.asyncio.Redis, channel: str, ring: Callable[[bytes], None]) -> None:

@@ -12,9 +12,10 @@ import redis
 from chatagent.errors import Closed, NotFound, Retryable
 from chatagent.ids import new_id
 from chatagent.record import Kind
+from chatagent.redis.feed import active
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run, script
-from chatagent.redis.session import store_errors
+from chatagent.redis.session import Session, store_errors
 from chatagent.ui import encode_value
 
 #: Seconds for which a part id is remembered.
@@ -54,9 +55,18 @@ class Inbox:
         self.keys = keys
         self.durability = durability
 
-    def push(self, session_id: str, kind: Kind, payload: Mapping[str, Any], *, part_id: str | None = None) -> Pushed:
+    def push(
+        self,
+        session_id: str,
+        kind: Kind,
+        payload: Mapping[str, Any],
+        *,
+        part_id: str | None = None,
+        session: Session | None = None,
+    ) -> Pushed:
         """Add one record. The same `part_id` again within 5 minutes adds nothing and gets the same answer.
 
+        With `session`, as the caller knows it, its listings and their feeds are told.
         The sweeper's index is written before the record, so that a task is sent even if we die in between.
         Raises: NotFound, Closed, Retryable (too many unread messages), StoreDown.
         """
@@ -67,14 +77,15 @@ class Inbox:
         ]
         args = [kind, encode_value(payload), PART_TTL_S, MAX_UNREAD, self.keys.worker_channel(""), _TASK_OVERDUE_MS]
         with store_errors():
-            _, answer, *waited = run(
+            _, answer, *further = run(
                 self.client,
                 ("ZADD", self.keys.queued, int(time.time() * 1000), session_id),
                 script("push")(keys, args),
                 *self._wait(),
+                *([] if session is None else active(self.keys, session)),
             )
         pushed = _pushed(session_id, answer)
-        if waited and not _is_kept(waited[0]):
+        if self.durability != "memory" and not _is_kept(further[0]):
             raise Retryable("the message is not yet where it must be before we confirm it; send it again")
         return pushed
 

@@ -70,6 +70,10 @@ class Keys:
         """PUB/SUB: the doorbell of an outbox; carries the new records."""
         return f"{self.prefix}:out:{session_id}"
 
+    def feed_channel(self, *labels: str) -> str:
+        """PUB/SUB: a chat of that listing changed; carries the session id."""
+        return ":".join((f"{self.prefix}:feed", *(labels or ("all",))))
+
     def worker_channel(self, owner: str) -> str:
         """PUB/SUB: the doorbell of one worker process: a stop or a new message for a session that it holds."""
         return f"{self.prefix}:worker:{owner}"

@@ -18,7 +18,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from chatagent.errors import LeaseLost, StoreDown
 from chatagent.ids import new_id
 from chatagent.record import InRecord, Kind
-from chatagent.redis.doorbell import MAX_BELL_BYTES
+from chatagent.redis.doorbell import MAX_BELL_BYTES, tell_feeds
+from chatagent.redis.feed import outcome_fields
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run_async, script
 from chatagent.redis.session import labels, pairs
@@ -86,8 +87,9 @@ class Leases:
             _, answer = await run_async(self.client, self._index(session_id), script("claim")(names, args))
             if answer[0] != b"ok":
                 return None
-        self._spawn(self._forget_task(session_id))
-        return _claim(answer, known_epoch)
+        claim = _claim(answer, known_epoch)
+        self._spawn(self._forget_task(claim))
+        return claim
 
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
         """Keep leases, in one round trip."""
@@ -124,6 +126,7 @@ class Leases:
         """End a turn. Raises: LeaseLost."""
         keys, claim, changes = self.keys, commit.claim, commit.changes
         session_id = claim.session_id
+        fields = {**commit.fields, **outcome_fields(commit)}
         replaced = [(at, encode(message)) for at, message in changes.replaced]
         names = [keys.session(session_id), keys.inbox(session_id), keys.outbox(session_id), keys.history(session_id)]
         args: list[Any] = [
@@ -138,8 +141,8 @@ class Leases:
             *[item for pair in replaced for item in pair],
             len(changes.appended),
             *[encode(message) for message in changes.appended],
-            len(commit.fields),
-            *[item for pair in commit.fields.items() for item in pair],
+            len(fields),
+            *[item for pair in fields.items() for item in pair],
             *commit.records,
         ]
         async with store_errors():
@@ -217,11 +220,11 @@ class Leases:
                 ("ZREM", self.keys.leases, session_id),
             )
 
-    async def _forget_task(self, session_id: str) -> None:
+    async def _forget_task(self, claim: Claim) -> None:
         """The task came. Nobody waits for this: an entry that stays is dropped by the sweeper."""
         try:
             async with store_errors():
-                await run_async(self.client, ("ZREM", self.keys.queued, session_id))
+                await run_async(self.client, ("ZREM", self.keys.queued, claim.session_id), *self._tell(claim))
         except StoreDown:
             logger.debug("index entry left to the sweeper")
 
@@ -246,7 +249,10 @@ class Leases:
         return [
             ("ZADD", self.keys.listing(*label), now, claim.session_id)
             for label in labels(claim.agent, claim.user, claim.tags)
-        ]
+        ] + self._tell(claim)
+
+    def _tell(self, claim: Claim) -> list[tuple[Any, ...]]:
+        return tell_feeds(self.keys, claim.session_id, labels(claim.agent, claim.user, claim.tags))
 
 
 def _held(answer: list[Any], *, stopped: int, unread: int | None = None) -> Held | LeaseLost:

@@ -14,6 +14,7 @@ import redis
 
 from chatagent.errors import Closed, NotFound, StoreDown
 from chatagent.ids import new_id
+from chatagent.redis.doorbell import tell_feeds
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run, script
 
@@ -161,13 +162,15 @@ class Sessions:
                 "trigger_config": orjson.dumps(dict(trigger_config or {})),
             }
             now = int(time.time() * 1000)
-            key = self.keys.session(session_id)
-            *_, answer, stored = run(
+            key, stands = self.keys.session(session_id), labels(agent, user, tags)
+            replies = run(
                 self.client,
-                *[("ZADD", self.keys.listing(*label), "NX", now, session_id) for label in labels(agent, user, tags)],
+                *[("ZADD", self.keys.listing(*label), "NX", now, session_id) for label in stands],
                 script("create")([key], [now, *[item for pair in fields.items() for item in pair]]),
                 ("HGETALL", key),
+                *tell_feeds(self.keys, session_id, stands),
             )
+        answer, stored = replies[len(stands) : len(stands) + 2]
         if answer[0] == b"closed":
             raise Closed(answer[1].decode() or None)
         return read_session(pairs(stored)), bool(answer[0] == b"created")
@@ -239,6 +242,7 @@ class Sessions:
                 *[("ZADD", self.keys.listing("tag", tag), now, session.id) for tag in sorted(tags)],
                 ("HSET", self.keys.session(session.id), "updated_at", now, *fields),
                 *[("ZREM", self.keys.listing("tag", tag), session.id) for tag in sorted({*session.tags} - tags)],
+                *tell_feeds(self.keys, session.id, labels(session.agent, session.user, sorted({*session.tags} | tags))),
             )
         return self.get(session.id)
 
@@ -251,6 +255,9 @@ class Sessions:
             (answer,) = run(self.client, script("close")(keys, [reason or "", *channels, headers]))
         if answer[0] == b"missing":
             raise NotFound(f"there is no session {session_id!r}")
+        session = self.get(session_id)
+        with store_errors():
+            run(self.client, *tell_feeds(self.keys, session.id, labels(session.agent, session.user, session.tags)))
         return answer[1].decode() or None
 
 
