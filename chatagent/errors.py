@@ -11,6 +11,9 @@ ChatAgentError
 ├─ Retryable          try again later: answer 503                   (.after_s)
 │  └─ StoreDown       Redis does not answer
 ├─ LeaseLost          stop and say nothing: another worker has the turn
+├─ TaskFailed         a task that was waited for ended without output (.run_id, .name)
+├─ AbortTaskRun       raised by a task: end as failed, try no more
+├─ TurnTimeout        a turn took longer than its agent allows
 ├─ StreamError        a chunk that cannot be folded                 (.chunk_type, .chunk_id)
 └─ ConfigError        a setting or an agent that cannot work        (says the mend)
 """
@@ -108,6 +111,15 @@ class LeaseLost(ChatAgentError):
     """Another worker holds the session now; whoever gets this stops and writes nothing."""
 
 
+class TurnTimeout(ChatAgentError):
+    """A turn, or the run of a task, took longer than its `max_duration`."""
+
+    code = "timeout"
+
+    def __init__(self, max_duration_s: float) -> None:
+        super().__init__(f"this took longer than the {max_duration_s:g} s that it may take")
+
+
 class StreamError(ChatAgentError):
     """A chunk does not fit the message it is folded into (AI SDK: `UIMessageStreamError`)."""
 
@@ -117,6 +129,23 @@ class StreamError(ChatAgentError):
         super().__init__(message)
         self.chunk_type = chunk_type
         self.chunk_id = chunk_id
+
+
+class TaskFailed(ChatAgentError):
+    """A task that was waited for failed or was cancelled."""
+
+    code = "task_failed"
+
+    def __init__(self, run_id: str, name: str, message: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.name = name
+
+
+class AbortTaskRun(ChatAgentError):
+    """Raised by the function of a task: the run fails with this message and is not tried again."""
+
+    code = "aborted"
 
 
 class ConfigError(ChatAgentError):

@@ -33,7 +33,8 @@ def _engine(settings: Settings) -> EngineOptions:
         queue=settings.queue,
         heartbeat_s=settings.heartbeat_s or settings.lease_s / 3,
         sweep_s=settings.sweep_s,
-        idle_timeout_s=settings.idle_timeout_s,
         grace_s=settings.grace_s,
-        turn=TurnOptions(settings.max_attempts, settings.max_chunk_kb * 1024, settings.model),
+        turn=TurnOptions(
+            settings.max_attempts, settings.max_chunk_kb * 1024, settings.model, settings.idle_timeout_s
+        ),
     )

@@ -1,26 +1,37 @@
-"""The engine of a worker process: every turn it runs, their leases, warm runs, the sweeper and the way out."""
+"""The engine of a worker process: every turn it runs, from its claim to its commit, and the way out."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from chatagent.agent import Agent
-from chatagent.errors import LeaseLost, StoreDown
+from chatagent.errors import LeaseLost, StoreDown, TurnTimeout
 from chatagent.log import bind
-from chatagent.runtime.port import Claim, Commit, Committed, Dispatch, Held, Settled, Store
-from chatagent.runtime.run import Run, Runs
-from chatagent.runtime.turn import AnsweredTurn, TurnOptions, give_up
+from chatagent.runtime.admission import Admissions
+from chatagent.runtime.ending import give_up
+from chatagent.runtime.kind import serve
+from chatagent.runtime.lease import Active, Leases
+from chatagent.runtime.loop import Loops
+from chatagent.runtime.port import Claim, Commit, Committed, Dispatch, Settled, Store
+from chatagent.runtime.run import Run
+from chatagent.runtime.runs import Runs
+from chatagent.runtime.served import Served
+from chatagent.runtime.slot import Slot, enter_slot
+from chatagent.runtime.sweeper import Sweeper
+from chatagent.runtime.turn import TurnOptions
 from chatagent.runtime.writer import Flusher, TurnLog
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between attempts while Redis is away.
 _RETRY_S = 0.5
+#: Seconds that parked runs have to be suspended at a shutdown.
+_SUSPEND_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +44,9 @@ class EngineOptions:
     heartbeat_s: float = 5.0
     #: Seconds between looks for dead turns and lost tasks.
     sweep_s: float = 1.0
-    #: Seconds a run stays warm after its turn.
-    idle_timeout_s: float = 30.0
     #: Seconds that running turns have to end after SIGTERM, before they are handed back.
     grace_s: float = 20.0
     turn: TurnOptions = field(default_factory=TurnOptions)
-
-
-@dataclass(slots=True, eq=False)
-class _Active:
-    """A turn that this process holds."""
-
-    claim: Claim
-    turn: AnsweredTurn
-    log: TurnLog
-    task: asyncio.Task[None]
-    committed: bool = False
-    lost: bool = False
-    handing_back: bool = False
-    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Engine:
@@ -60,70 +55,97 @@ class Engine:
     def __init__(
         self, store: Store, agents: Mapping[str, Agent[Any]], dispatch: Dispatch, options: EngineOptions
     ) -> None:
-        self.agents = agents
+        self._loops = Loops(store, self._loop_over)
+        #: What serves each agent: itself, or a loop in its stead.
+        self.agents = {agent_id: self._loops.serving(agent) for agent_id, agent in agents.items()}
         self._store = store
-        self._dispatch = dispatch
         self._options = options
         self._flusher = Flusher(store)
-        self._runs = Runs()
-        self._active: dict[str, _Active] = {}
+        self._runs = Runs(store, self._suspend)
+        self._leases = Leases(store, options.heartbeat_s)
+        self._sweeper = Sweeper(store, dispatch, options.sweep_s)
+        self._admissions = Admissions(store)
         self._background: list[asyncio.Task[None]] = []
         self._draining = False
 
     def start(self) -> None:
         """Begin the work behind the turns: flusher, heartbeat, sweeper."""
-        loops = {"flusher": self._flusher.run, "heartbeat": self._heartbeat, "sweeper": self._sweep}
+        loops = {"flusher": self._flusher.run, "heartbeat": self._leases.run, "sweeper": self._sweeper.run}
         self._background = [asyncio.create_task(loop(), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:
         """Let running turns end within the grace period, hand back those that do not, and end."""
         self._draining = True
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._options.grace_s):
-                while self._active:
-                    await next(iter(self._active.values())).done.wait()
-        except TimeoutError:
-            await self._hand_back_all()
-        await self._cool_down()
+                while active := next(iter(self._leases), None):
+                    await active.done.wait()
+        await self._hand_back_all()
+        await self._runs.close(_SUSPEND_S)
+        await self._loops.close(_SUSPEND_S)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def run_turn(self, agent_id: str, session_id: str) -> str:
-        """Answer the oldest unread message of a session, if it is ours to answer; returns how that ended.
+        """Serve the oldest unread record of a session, if it is ours to serve; returns how that ended.
 
-        Duplicate, late and orphaned tasks end here at once.
+        Duplicate, late and orphaned tasks end here at once. A turn that gives its slot back goes on after this.
         """
-        before = self._active.get(session_id)
-        if before is not None:
+        while before := self._leases.get(session_id):
             if not before.committed:
                 return "held"
             # Its last hooks still run: turns of one chat do not overlap.
             await before.done.wait()
         if self._draining:
             # We are leaving: another worker gets the task.
-            await self._send(Settled("queued", agent_id, self._queue(agent_id)), session_id)
+            await self._sweeper.send(Settled("queued", agent_id, self._queue(agent_id)), session_id)
             return "passed on"
-        claim = await self._claim(session_id)
-        if claim is None:
-            return "nothing to do"
-        with bind(session=claim.session_id, chat=claim.chat_id, turn=claim.turn):
-            return await self._run_claimed(claim)
+        await self._runs.ready(session_id)
+        slot = Slot()
+        turn = asyncio.create_task(self._turn(agent_id, session_id, slot), name=f"turn task {session_id}")
+        try:
+            waited: list[asyncio.Future[Any]] = [turn, slot.freed]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            turn.cancel()
+            raise
+        if turn.done():
+            return turn.result()
+        self._keep(turn)
+        return "parked"
 
     def on_bell(self, kind: str, session_id: str) -> None:
         """A doorbell rang for a session that we may hold: look at the truth now, not at the next heartbeat."""
-        active = self._active.get(session_id)
-        if active is not None and kind in ("stop", "close"):
-            self._spawn(self._renew([active]))
-
-    async def _cool_down(self) -> None:
-        """Let the next messages of warm chats go to other workers at once."""
-        try:
-            await self._store.cool(self._runs.clear())
-        except StoreDown:
-            logger.warning("warm chats not given up, Redis is away; the sweeper will move them")
+        active = self._leases.get(session_id)
+        if active is None:
+            return
+        if kind in ("stop", "close"):
+            self._spawn(self._leases.renew([active]))
+        elif kind == "message":
+            active.turn.on_message()
+            self._loops.ring(session_id)
 
     # -- one turn -----------------------------------------------------------------------------------------------
+
+    async def _turn(self, agent_id: str, session_id: str, slot: Slot) -> str:
+        agent = self.agents.get(agent_id)
+        limit = agent.options.concurrency_limit if agent is not None else None
+        if limit is not None and not await self._admissions.enter(agent_id, session_id, limit):
+            return "waiting for others"
+        try:
+            claim = await self._claim(session_id)
+            if claim is None:
+                return "nothing to do"
+            enter_slot(slot)
+            with bind(session=claim.session_id, chat=claim.chat_id, turn=claim.turn):
+                return await self._claimed(claim, slot)
+        except LeaseLost:
+            logger.info("lease lost, another worker has the turn", extra={"session": session_id})
+            return "lost"
+        finally:
+            if limit is not None:
+                await self._admissions.leave(agent_id, session_id, self._sweeper.send)
 
     async def _claim(self, session_id: str) -> Claim | None:
         known = self._runs.known_epoch(session_id)
@@ -134,31 +156,25 @@ class Engine:
                 logger.warning("claim failed, Redis is away; trying again")
                 await asyncio.sleep(_RETRY_S)
 
-    async def _run_claimed(self, claim: Claim) -> str:
+    async def _claimed(self, claim: Claim, slot: Slot) -> str:
         agent = self.agents.get(claim.agent)
         if agent is None:
             logger.error("no such agent in this worker", extra={"agent": claim.agent})
-            await self._store.hand_back(claim)
+            await self._hand_back(claim)
             return "unknown agent"
         run = self._runs.enter(claim)
-        if claim.attempt > self._options.turn.max_attempts + 1:
+        self._loops.enter(run, claim)
+        options = self._options.turn
+        if claim.attempt > options.max_attempts + 1:
             # Even ending the turn as failed went wrong: something in it breaks our own code.
-            await self._commit(give_up(claim))
             logger.error("turn given up")
-            return "failed"
-        log = TurnLog(self._flusher, claim, max_chunk_bytes=self._options.turn.max_chunk_bytes)
-        turn = AnsweredTurn(claim, agent, run, log, self._options.turn, self._store)
-        task = asyncio.current_task()
-        assert task is not None
-        active = _Active(claim, turn, log, task)
-        log.on_held = lambda held: self._held(active, held)
-        log.on_lost = lambda: self._lost(active)
-        self._active[claim.session_id] = active
+            return await self._follow(await self._commit(give_up(claim)), claim, "failed")
+        log = TurnLog(self._flusher, claim, max_chunk_bytes=options.max_chunk_bytes)
+        turn = serve(claim, agent, run, log, options, self._store)
+        active = Active(claim, turn, log, slot, asyncio.current_task())
+        self._leases.add(active)
         try:
-            return await self._finish(active, run)
-        except LeaseLost:
-            logger.info("lease lost, another worker has the turn")
-            return "lost"
+            return await self._finish(active, run, agent.options.max_duration_s)
         except asyncio.CancelledError:
             if active.lost:
                 return "lost"
@@ -166,23 +182,25 @@ class Engine:
                 return "handed back"
             raise
         finally:
-            del self._active[claim.session_id]
-            active.done.set()
+            self._loops.leave(claim, committed=active.committed)
+            self._leases.remove(active)
 
-    async def _finish(self, active: _Active, run: Run) -> str:
+    async def _finish(self, active: Active, run: Run, max_duration_s: float | None) -> str:
         turn, claim = active.turn, active.claim
-        await turn.answer()
+        with _limited(turn, max_duration_s):
+            await turn.answer()
         await active.log.settle()
-        idle_s = self._idle_timeout_s(turn.agent)
-        commit = turn.commit(warm_s=0 if self._draining else idle_s)
+        commit = self._loops.complete(turn.commit(warm_s=0 if self._draining else turn.idle_s))
         committed = await self._commit(commit)
         active.committed = True
         logger.info("turn ended", extra={"outcome": turn.outcome, "attempt": claim.attempt})
+        self._loops.committed(commit, committed.seq)
         await turn.complete(str(committed.seq))
-        self._runs.park(run, idle_s)
-        if committed.next.state == "queued":
-            await self._send(committed.next, claim.session_id)
-        return turn.outcome
+        if commit.run_s > 0 and commit.close is None:
+            self._runs.park(run, commit.warm_s)
+            if not self._loops.waits(self.agents[claim.agent], claim.session_id):
+                await self._runs.drop(claim.session_id)
+        return await self._follow(committed, claim, turn.outcome)
 
     async def _commit(self, commit: Commit) -> Committed:
         while True:
@@ -192,84 +210,72 @@ class Engine:
                 logger.warning("commit failed, Redis is away; trying again")
                 await asyncio.sleep(_RETRY_S)
 
+    async def _follow(self, committed: Committed, claim: Claim, outcome: str) -> str:
+        """Enqueue what waits behind a turn."""
+        if committed.next.state == "queued":
+            await self._sweeper.send(committed.next, claim.session_id)
+        return outcome
+
     def _queue(self, agent_id: str) -> str:
         agent = self.agents.get(agent_id)
         return (agent.options.queue if agent is not None else None) or self._options.queue
 
-    def _idle_timeout_s(self, agent: Agent[Any]) -> float:
-        own = agent.options.idle_timeout_s
-        return self._options.idle_timeout_s if own is None else own
+    # -- the ways out -------------------------------------------------------------------------------------------
 
-    # -- leases -------------------------------------------------------------------------------------------------
+    async def _suspend(self, run: Run) -> None:
+        await self._loops.end(run.session_id)
+        if run.leave is not None:
+            await run.leave()
 
-    async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(self._options.heartbeat_s)
-            await self._renew([active for active in self._active.values() if not active.committed])
-
-    async def _renew(self, actives: list[_Active]) -> None:
-        if not actives:
-            return
-        try:
-            answers = await self._store.renew([active.claim for active in actives])
-        except StoreDown:
-            logger.warning("leases not renewed, Redis is away")
-            return
-        for active, answer in zip(actives, answers, strict=True):
-            if isinstance(answer, Held):
-                self._held(active, answer)
-            elif not active.committed:
-                active.log.lose()
-
-    def _held(self, active: _Active, held: Held) -> None:
-        if held.stopped:
-            active.turn.stop.abort("stopped")
-
-    def _lost(self, active: _Active) -> None:
-        active.lost = True
-        active.turn.cancel.abort("lease lost")
-        active.task.cancel()
-
-    # -- what others left ---------------------------------------------------------------------------------------
-
-    async def _sweep(self) -> None:
-        while True:
-            # Jitter keeps the workers of a fleet from looking all at once.
-            await asyncio.sleep(self._options.sweep_s * random.uniform(0.75, 1.25))
-            try:
-                for session_id in await self._store.overdue():
-                    settled = await self._store.settle(session_id)
-                    if settled.state == "queued":
-                        logger.warning("session picked up by the sweeper", extra={"session": session_id})
-                        await self._send(settled, session_id)
-            except StoreDown:
-                logger.warning("sweep failed, Redis is away")
-
-    async def _send(self, settled: Settled, session_id: str) -> None:
-        """Enqueue a turn; when the broker does not take it, the sweeper will come back to it."""
-        try:
-            await self._dispatch(settled.agent, session_id, settled.queue)
-        except Exception:
-            logger.exception("turn not enqueued; the sweeper tries again")
+    def _loop_over(self, session_id: str) -> None:
+        """A loop ended between two turns: the next message starts another, in any worker."""
+        self._spawn(self._runs.drop(session_id))
 
     async def _hand_back_all(self) -> None:
-        for active in list(self._active.values()):
+        for active in self._leases:
             if active.committed:
                 continue
             active.handing_back = True
-            active.turn.cancel.abort("worker shutdown")
-            active.task.cancel()
+            active.cancel("worker shutdown")
             await active.done.wait()
-            try:
-                settled = await self._store.hand_back(active.claim)
-            except StoreDown:
-                logger.warning("turn not handed back, Redis is away; its lease will lapse")
+            if active.committed:
                 continue
-            logger.info("turn handed back", extra={"session": active.claim.session_id})
-            if settled.state == "queued":
-                await self._send(settled, active.claim.session_id)
+            settled = await self._hand_back(active.claim)
+            if settled is not None and settled.state == "queued":
+                await self._sweeper.send(settled, active.claim.session_id)
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+    async def _hand_back(self, claim: Claim) -> Settled | None:
+        try:
+            settled = await self._store.hand_back(claim)
+        except StoreDown:
+            logger.warning("turn not handed back, Redis is away; its lease will lapse")
+            return None
+        logger.info("turn handed back", extra={"session": claim.session_id})
+        return settled
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._keep(asyncio.create_task(work))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        """Let a task go on by itself."""
         self._background.append(task)
-        task.add_done_callback(self._background.remove)
+        task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Task[Any]) -> None:
+        self._background.remove(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("task failed in the background", exc_info=error)
+
+
+@contextmanager
+def _limited(turn: Served, max_duration_s: float | None) -> Iterator[None]:
+    """Let a turn expire that takes longer."""
+    if max_duration_s is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    handle = loop.call_later(max_duration_s, turn.expire, TurnTimeout(max_duration_s))
+    try:
+        yield
+    finally:
+        handle.cancel()

@@ -12,19 +12,13 @@ class Slot:
     """The slot that a turn was started in. Once freed it is gone: the turn goes on without."""
 
     def __init__(self) -> None:
-        self._freed = asyncio.Event()
-
-    @property
-    def freed(self) -> bool:
-        return self._freed.is_set()
+        #: Done when the slot is free.
+        self.freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def free(self) -> None:
         """End the Celery task; the turn and its lease go on."""
-        self._freed.set()
-
-    async def wait_freed(self) -> None:
-        """Return once the slot is free."""
-        await self._freed.wait()
+        if not self.freed.done():
+            self.freed.set_result(None)
 
 
 _current: ContextVar[Slot | None] = ContextVar("chatagent_slot", default=None)

@@ -13,7 +13,7 @@ from chatagent.agent import Agent, Recovery, RunContext, Turn
 from chatagent.agent.history import History
 from chatagent.agent.local import enter_locals
 from chatagent.agent.turn import enter_turn
-from chatagent.errors import BadRequest, LeaseLost, StoreDown
+from chatagent.errors import BadRequest, LeaseLost, StoreDown, TurnTimeout
 from chatagent.ids import new_id
 from chatagent.llm import ModelContext, StreamOptions, current_context
 from chatagent.llm.context import MASKED_ERROR
@@ -76,6 +76,7 @@ class AnsweredTurn:
         self.cancel = AbortController()
         self._result = Result(forgotten=claim.forgotten, chat_started=claim.chat_started)
         self._last_usage: dict[str, Any] = {}
+        self._expired: BaseException | None = None
         self._log = log
         self._options = options
         self._store = store
@@ -143,6 +144,11 @@ class AnsweredTurn:
         if held.stopped:
             self.stop.abort("stopped")
 
+    def expire(self, error: BaseException) -> None:
+        """Time is up: end as failed with `error`; code that does not heed the signal is cancelled soon."""
+        self._expired = error
+        self.cancel.abort(error)
+
     def fail(self, error: BaseException) -> None:
         """End the answer with an error."""
         self._result.error, self._result.outcome = error, "failed"
@@ -150,7 +156,7 @@ class AnsweredTurn:
         if on_error is not None:
             self._response.error_text = on_error(error)
         else:
-            self._response.error_text = str(error) if isinstance(error, BadRequest) else MASKED_ERROR
+            self._response.error_text = str(error) if isinstance(error, BadRequest | TurnTimeout) else MASKED_ERROR
 
     # -- the stream ---------------------------------------------------------------------------------------------
 
@@ -160,7 +166,7 @@ class AnsweredTurn:
             self._open()
         if self._owed():
             work = asyncio.create_task(self._work(), name=f"turn {self.claim.chat_id}")
-            remove = self.stop.signal.add_listener(lambda: _cancel_later(work))
+            remove = self._turn.signal.add_listener(lambda: _cancel_later(work))
             try:
                 await self._outcome_of(work)
             finally:
@@ -203,7 +209,7 @@ class AnsweredTurn:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await work
                 raise
-            if not self.stop.signal.aborted:
+            if not self.stop.signal.aborted and self._expired is None:
                 raise
         except LeaseLost:
             raise
@@ -213,6 +219,8 @@ class AnsweredTurn:
                 self.fail(error)
         if self.stop.signal.aborted:
             self._result.outcome = "stopped"
+        elif self._expired is not None:
+            self.fail(self._expired)
         elif self._response.error_text is not None:
             self._result.outcome = "failed"
 

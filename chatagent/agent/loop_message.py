@@ -1,0 +1,239 @@
+"""What custom loops do with messages: wait for them, collect them, and stream answers to them."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from chatagent.agent.event import ModelMessage, UIMessage
+from chatagent.agent.loop import ChatTaskPayload, TurnEnd, current_loop, find_loop
+from chatagent.agent.options import TURN_TIMEOUT_S
+from chatagent.agent.source import is_stream_text
+from chatagent.agent.turn import current_turn, find_turn
+from chatagent.errors import ChatAgentError, LeaseLost
+from chatagent.signal import AbortController, AbortSignal
+from chatagent.ui import to_model_messages
+
+#: Told to clients in place of an exception's own words.
+_MASKED_ERROR = "An error occurred."
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How a wait ended: `ok` with the next payload, or without one."""
+
+    output: ChatTaskPayload | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.output is not None
+
+
+class Messages:
+    """The messages of the running loop's chat (`chat.messages`)."""
+
+    async def wait_with_idle_timeout(
+        self, *, idle_timeout_s: float = 30.0, timeout_s: float = TURN_TIMEOUT_S
+    ) -> Waited:
+        """End the open turn, and wait up to `timeout_s` for what opens the next one.
+
+        A loop that waits costs no slot and keeps its variables until `timeout_s`; `idle_timeout_s` is the shortest
+        time that it stays in its process when that has to make room.
+        """
+        return Waited(await current_loop().wait(max(timeout_s, idle_timeout_s)))
+
+    async def wait_with_warmup(self, *, warm_timeout_s: float = 30.0, timeout_s: float = TURN_TIMEOUT_S) -> Waited:
+        """The same by its older name."""
+        return await self.wait_with_idle_timeout(idle_timeout_s=warm_timeout_s, timeout_s=timeout_s)
+
+    async def wait(self, *, timeout_s: float = TURN_TIMEOUT_S) -> Waited:
+        """The same with one timeout."""
+        return await self.wait_with_idle_timeout(timeout_s=timeout_s)
+
+    async def next(self, *, timeout_s: float | None = None) -> ChatTaskPayload | None:
+        """Exactly one message; None when none came in time.
+
+        Inside an open turn the message joins that turn and is answered with it; between turns it opens one.
+        """
+        return await current_loop().take(timeout_s)
+
+    async def peek(self) -> ChatTaskPayload | None:
+        """The message that `next` would give at once."""
+        return await current_loop().peek()
+
+    async def has_pending(self) -> bool:
+        """Whether `next` would give a message at once."""
+        return await self.peek() is not None
+
+
+class StopSignal:
+    """The user's stop, turn by turn: `signal` is that of the open turn, and never one of a turn before."""
+
+    def __init__(self) -> None:
+        self._none = AbortController().signal
+        self._closed = False
+
+    @property
+    def signal(self) -> AbortSignal:
+        turn = None if self._closed else current_loop().turn
+        return self._none if turn is None else turn.stop_signal
+
+    def reset(self) -> None:
+        """Forget an earlier stop. Turns do that by themselves."""
+
+    def cleanup(self) -> None:
+        """Heed no further stop."""
+        self._closed = True
+
+
+def create_stop_signal() -> StopSignal:
+    """The user's stops as a signal for a custom loop."""
+    return StopSignal()
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What became of a piped source; `message` is the turn's answer so far."""
+
+    message: UIMessage
+    status: Literal["complete", "aborted", "error"] = "complete"
+    error: BaseException | None = None
+
+
+class _Watched:
+    """A `stream_text` result that is listened in on. Its error is kept back: the loop may try something else."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.error: str | None = None
+
+    async def to_ui_message_stream(self) -> AsyncIterator[dict[str, Any]]:
+        async for chunk in self._source.to_ui_message_stream():
+            if chunk["type"] == "error":
+                self.error = str(chunk.get("errorText", _MASKED_ERROR))
+            else:
+                yield chunk
+
+
+async def pipe_and_capture(source: Any, *, signal: AbortSignal | None = None) -> Captured:
+    """Stream `source` into the answer and say how it ended; a source that fails does not raise.
+
+    In a custom loop the turn ends as failed only if its last source did.
+    """
+    turn = current_turn()
+    watched = _Watched(source) if is_stream_text(source) else None
+    error: BaseException | None = None
+    try:
+        await _until(turn.pipe(source if watched is None else watched), signal)
+    except LeaseLost:
+        raise
+    except Exception as raised:  # noqa: BLE001 - it is what the caller is given
+        error = raised
+    if watched is not None and watched.error is not None:
+        error = StreamFailed(watched.error)
+    message = copy.deepcopy(await turn.pipe(None))
+    if turn.stopped or (signal is not None and signal.aborted):
+        return Captured(message, "aborted")
+    if error is None:
+        return Captured(message)
+    if find_loop() is None:
+        turn.write({"type": "error", "errorText": str(error) if watched is not None else _MASKED_ERROR})
+    return Captured(message, "error", error)
+
+
+class StreamFailed(ChatAgentError):
+    """A model's stream ended with an error; `str()` is what clients may be told of it."""
+
+
+async def _until(work: Awaitable[Any], signal: AbortSignal | None) -> None:
+    """Await `work`, cancelled when `signal` aborts; what the turn's own signals end, ends by itself."""
+    task = asyncio.ensure_future(work)
+    turn = current_turn()
+
+    def cancel() -> None:
+        if not turn.signal.aborted:
+            task.cancel()
+
+    remove = signal.add_listener(cancel) if signal is not None else lambda: None
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not task.cancelled() or signal is None or not signal.aborted:
+            task.cancel()
+            raise
+    finally:
+        remove()
+
+
+async def write_turn_complete() -> TurnEnd:
+    """Commit the open turn: its answer is stored, and clients see that it is over."""
+    return await current_loop().finish()
+
+
+class MessageAccumulator:
+    """The conversation of a custom loop, collected turn by turn. It is the loop's own: what is stored is what was
+    streamed."""
+
+    def __init__(self, messages: Sequence[UIMessage] = ()) -> None:
+        self.ui_messages: list[UIMessage] = list(messages)
+        self._steering: list[UIMessage] = []
+
+    @property
+    def model_messages(self) -> list[ModelMessage]:
+        """The conversation in the form that litellm takes."""
+        return _to_model(self.ui_messages)
+
+    async def add_incoming(
+        self, messages: Sequence[UIMessage] | UIMessage | None, trigger: str, turn: int
+    ) -> list[ModelMessage]:
+        """Take in a payload's `messages`; returns the conversation for the model.
+
+        They replace it on turn 0 and for a regeneration; else they are added, or put in the place of what has their
+        id (what followed an edited message is dropped).
+        """
+        given = [messages] if isinstance(messages, dict) else list(messages or ())
+        if turn == 0 or trigger == "regenerate-message":
+            self.ui_messages = given
+        else:
+            for message in given:
+                self._put(message)
+        return self.model_messages
+
+    async def add_response(self, message: UIMessage | Captured | None) -> None:
+        """Add an answer; one whose id is known takes its place."""
+        message = message.message if isinstance(message, Captured) else message
+        if message is not None:
+            self._put(message)
+
+    async def set_messages(self, messages: Sequence[UIMessage]) -> None:
+        """Replace the whole conversation."""
+        self.ui_messages = list(messages)
+
+    def steer(self, message: UIMessage) -> None:
+        """Keep a message for `drain_steering`."""
+        self._steering.append(message)
+
+    def drain_steering(self) -> list[ModelMessage]:
+        """Take the kept messages into the conversation; returns them for the model."""
+        drained, self._steering = self._steering, []
+        self.ui_messages += drained
+        return _to_model(drained)
+
+    def _put(self, message: UIMessage) -> None:
+        for at in range(len(self.ui_messages) - 1, -1, -1):
+            if message.get("id") is not None and self.ui_messages[at].get("id") == message["id"]:
+                self.ui_messages[at:] = [message]
+                return
+        self.ui_messages.append(message)
+
+
+def _to_model(messages: list[UIMessage]) -> list[ModelMessage]:
+    turn = find_turn()
+    return to_model_messages(messages) if turn is None else turn.to_model_messages(messages)
+
+
+#: The messages of the running loop.
+messages = Messages()
