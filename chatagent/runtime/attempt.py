@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chatagent.record import control_kind
+from chatagent.record import control_kind, is_raw
 from chatagent.runtime.conversation import Applied, apply, steered_ids
 from chatagent.runtime.port import Claim
 from chatagent.ui import decode, recover
@@ -45,7 +45,7 @@ class Attempt:
 def begin(claim: Claim, history: Sequence[UIMessage]) -> Attempt:
     """Look at what there is: completed steps are kept, the broken one is redone."""
     applied = apply(history, claim.record)
-    chunks = [decode(record) for record in claim.tail if control_kind(record) is None]
+    chunks = [decode(record) for record in claim.tail if control_kind(record) is None and not is_raw(record)]
     if not chunks:
         return Attempt(applied, False, applied.response, (), False, ())
     recovered = recover(chunks, applied.response)

@@ -7,15 +7,15 @@ import inspect
 from typing import Any
 
 
-async def call(function: Any, argument: Any) -> Any:
+async def call(function: Any, *arguments: Any) -> Any:
     """Call an author's function; a plain one runs in a thread, in the context of the turn.
 
     A generator function of either kind gives its generator, not yet started.
     """
     target = function if inspect.isroutine(function) else type(function).__call__
     if inspect.iscoroutinefunction(target):
-        return await function(argument)
+        return await function(*arguments)
     if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
-        return function(argument)
-    result = await asyncio.to_thread(function, argument)
+        return function(*arguments)
+    result = await asyncio.to_thread(function, *arguments)
     return await result if inspect.isawaitable(result) else result

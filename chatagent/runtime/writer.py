@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatagent.errors import ChatAgentError, LeaseLost, StoreDown
+from chatagent.record import raw_record
 from chatagent.runtime.port import Batch, Claim, Held, Store
 from chatagent.ui import encode
 
@@ -65,10 +66,22 @@ class TurnLog:
         key = _MERGEABLE.get(chunk["type"])
         if key is not None and len(chunk) == 3:
             self._write_delta(chunk, key)
+            self._wake()
         else:
-            record = self._encode(chunk)
-            self._waiting.append(record)
-            self._waiting_bytes += len(record)
+            self._write_record(self._encode(chunk))
+
+    def write_raw(self, chunk: Chunk) -> None:
+        """Queue one chunk that is no part of the message, in its place among the others. Raises: as `write`."""
+        if self._lost:
+            raise LeaseLost(self.claim.session_id)
+        self._write_record(raw_record(self._encode(chunk)))
+
+    def _write_record(self, record: bytes) -> None:
+        self._waiting.append(record)
+        self._waiting_bytes += len(record)
+        self._wake()
+
+    def _wake(self) -> None:
         self._idle.clear()
         if self._waiting_bytes > MAX_PENDING_BYTES:
             self._room.clear()

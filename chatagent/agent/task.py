@@ -1,0 +1,223 @@
+"""Tasks: functions that run as durable jobs of their own, started from agents, tools, hooks and other tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import random
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast, get_type_hints, overload
+
+import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from chatagent.agent.task_run import RESULT_TTL_S, RUN_PREFIX, NewRun, current_launcher
+from chatagent.errors import BadRequest, ConfigError, TaskFailed, TooLarge
+from chatagent.ids import new_id
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+#: Task ids are names of Celery tasks, as agent ids are.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+#: Bytes of JSON that a payload and an output may have.
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often a run is tried (crashes count), and how long it waits in between: twice as long each time."""
+
+    max_attempts: int = 3
+    min_s: float = 1.0
+    max_s: float = 60.0
+
+    def wait_s(self, attempt: int) -> float:
+        """Seconds between a failed attempt (from 1) and the next; a jitter keeps failed runs apart."""
+        return min(self.max_s, self.min_s * 2.0 ** (attempt - 1)) * random.uniform(0.75, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """What a task sets for itself; `None` leaves it to the deployment."""
+
+    retry: Retry = field(default_factory=Retry)
+    queue: str | None = None
+    #: Runs of this task at a time, over all workers.
+    concurrency_limit: int | None = None
+    max_duration_s: float | None = None
+    #: Seconds that a result is kept, and an idempotency key remembered, after the end of the run.
+    ttl_s: float = RESULT_TTL_S
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A run that was started."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result(Generic[Out]):
+    """How a run ended. `error` has `name` and `message`; without one it is `ok`."""
+
+    run_id: str
+    output: Out | None = None
+    error: dict[str, Any] | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    def unwrap(self) -> Out:
+        """The output. Raises: TaskFailed."""
+        if self.error is not None:
+            raise TaskFailed(self.run_id, str(self.error.get("name")), str(self.error.get("message")))
+        return cast(Out, self.output)
+
+
+class Task(Generic[In, Out]):
+    """One task. Its id is the name of its Celery task, so Flower groups runs by task."""
+
+    def __init__(self, id: str, function: Callable[..., Any], *, schema: Any, options: TaskOptions) -> None:
+        if not _ID.fullmatch(id):
+            raise ConfigError(f"task id {id!r}: use letters, digits, '.', '_' and '-', at most 128")
+        self.id = id
+        self.function = function
+        self.options = options
+        self.schema, self._takes_run = _signature(id, function, schema)
+        self._input: TypeAdapter[Any] = TypeAdapter(self.schema)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, here and now."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def description(self) -> str:
+        """What it is for: the option, else its docstring."""
+        return self.options.description or inspect.cleandoc(self.function.__doc__ or "")
+
+    async def trigger(self, payload: In, *, idempotency_key: str | None = None) -> Handle:
+        """Start a run and go on. A key that was used before finds its run. Raises: BadRequest, TooLarge, StoreDown."""
+        run = self.new_run(payload, idempotency_key)
+        await current_launcher().start(run)
+        return Handle(run.run_id)
+
+    async def trigger_and_wait(self, payload: In, *, idempotency_key: str | None = None) -> Result[Out]:
+        """Start a run, or find that of the key, and wait for its end, without holding a slot of the worker.
+
+        A stop of the turn or of the run that waits cancels it. With a key, a wait that is repeated after a crash
+        comes back to the same run. Raises: BadRequest, TooLarge.
+        """
+        run = self.new_run(payload, idempotency_key)
+        launcher = current_launcher()
+        await launcher.start(run)
+        ended = await launcher.wait(run.run_id)
+        return Result(run_id=run.run_id, output=ended.output, error=ended.error)
+
+    def new_run(self, payload: In, idempotency_key: str | None = None) -> NewRun:
+        """A run to be started: its payload checked, its id that of the key. Raises: BadRequest, TooLarge."""
+        sent = _to_json(payload, f"the payload of task {self.id!r}")
+        self.read_payload(sent)
+        tail = new_id("", 24) if idempotency_key is None else _digest(f"{self.id}\0{idempotency_key}")
+        options = self.options
+        return NewRun(task=self.id, run_id=RUN_PREFIX + tail, payload=sent, queue=options.queue, ttl_s=options.ttl_s)
+
+    def read_payload(self, sent: Any) -> In:
+        """A payload as the function takes it. Raises: BadRequest."""
+        try:
+            value: In = self._input.validate_python(sent)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(step) for step in ("payload", *first["loc"]))
+            raise BadRequest(f"{first['msg']} (task {self.id!r})", field=place) from error
+        return value
+
+    def dump_output(self, output: Any) -> bytes:
+        """What the function returned, as JSON. Raises: BadRequest for what JSON cannot say, TooLarge."""
+        return _dump(output, f"the output of task {self.id!r}")
+
+    def arguments(self, payload: In, run: Any) -> tuple[Any, ...]:
+        """What the function is called with."""
+        return (payload, run) if self._takes_run else (payload,)
+
+
+@overload
+def task(function: Callable[[In], Awaitable[Out]], /) -> Task[In, Out]: ...
+@overload
+def task(id: str, /, **options: Any) -> _Decorator: ...
+def task(id: Any, /, **options: Any) -> Any:
+    """Make a function a task: `@task("research", schema=Query)`, `@task("research")`, or `@task`.
+
+    The function takes the payload (its model is `schema`, else the annotation) and, if it wants, the `TaskRun`. A
+    plain function runs in a thread. Options: `retry=Retry(…)` or `max_attempts=`, `queue`, `concurrency_limit`,
+    `max_duration_s`, `ttl_s`, `description`. Raises: ConfigError.
+    """
+    if callable(id):
+        return Task(id.__name__, id, schema=None, options=TaskOptions())
+    schema = options.pop("schema", None)
+    read = _read_options(id, options)
+    return lambda function: Task(id, function, schema=schema, options=read)
+
+
+class _Decorator:
+    """The type of `task("…")`, which no object has."""
+
+    @overload
+    def __call__(self, function: Callable[[In], Awaitable[Out]], /) -> Task[In, Out]: ...
+    @overload
+    def __call__(self, function: Callable[[In, Any], Awaitable[Out]], /) -> Task[In, Out]: ...
+    @overload
+    def __call__(self, function: Callable[[In], Out], /) -> Task[In, Out]: ...
+    @overload
+    def __call__(self, function: Callable[[In, Any], Out], /) -> Task[In, Out]: ...
+    def __call__(self, function: Any, /) -> Any:
+        raise NotImplementedError
+
+
+def _read_options(id: str, given: dict[str, Any]) -> TaskOptions:
+    attempts = given.pop("max_attempts", None)
+    if attempts is not None:
+        given["retry"] = Retry(max_attempts=attempts)
+    try:
+        read = TaskOptions(**given)
+    except TypeError as error:
+        raise ConfigError(f"task {id!r}: {str(error).removeprefix('TaskOptions.__init__() ')}") from error
+    if read.retry.max_attempts < 1 or (read.concurrency_limit is not None and read.concurrency_limit < 1):
+        raise ConfigError(f"task {id!r}: max_attempts and concurrency_limit must be 1 or more")
+    return read
+
+
+def _signature(id: str, function: Callable[..., Any], schema: Any) -> tuple[Any, bool]:
+    """The type of the payload, and whether the function takes its run as well."""
+    names = list(inspect.signature(function).parameters)
+    if not 1 <= len(names) <= 2:
+        raise ConfigError(f"task {id!r}: its function takes the payload, and the TaskRun if it wants")
+    hints = get_type_hints(function) if schema is None else {}
+    return (schema if schema is not None else hints.get(names[0], Any)), len(names) == 2
+
+
+def _to_json(value: Any, what: str) -> Any:
+    return orjson.loads(_dump(value, what))
+
+
+def _dump(value: Any, what: str) -> bytes:
+    try:
+        raw = to_json(value, by_alias=True) if not isinstance(value, BaseModel) else _model(value)
+    except (PydanticSerializationError, ValueError) as error:
+        raise BadRequest(f"{what} cannot be written as JSON: {error}") from error
+    if len(raw) > MAX_BYTES:
+        raise TooLarge(f"{what} ({len(raw)} bytes of JSON)", limit_bytes=MAX_BYTES)
+    return raw
+
+
+def _model(value: BaseModel) -> bytes:
+    return value.model_dump_json(by_alias=True).encode()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
