@@ -10,6 +10,7 @@ from chatagent.ui.model_message import model_output, to_model_messages
 from chatagent.ui.partial_json import parse_partial_json
 from chatagent.ui.recovery import Recovered, recover
 from chatagent.ui.replay import message_to_chunks, replay
+from chatagent.ui.steering import steering_chunk
 
 __all__ = [
     "FINISH_REASONS",
@@ -28,6 +29,7 @@ __all__ = [
     "parse_partial_json",
     "recover",
     "replay",
+    "steering_chunk",
     "to_model_messages",
     "validate_chunk",
 ]

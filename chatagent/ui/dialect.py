@@ -13,14 +13,13 @@ from typing import Any, Literal
 from chatagent.record import chunk_type
 from chatagent.ui.chunk import FINISH_REASONS
 from chatagent.ui.encode import decode, encode
+from chatagent.ui.steering import STEERING, as_data
 
 Chunk = dict[str, Any]
 Handler = Callable[[Chunk], list[Chunk]]
 
 #: What a tool call of a step that is done again ends with, in clients that cannot take it back.
 REDONE = "The call was cut off and is made again."
-#: The part that Trigger.dev's client takes for a message that joined a running answer; other clients may show it.
-PENDING_INJECTED = "data-pending-message-injected"
 #: What a denied call ends with where nobody gave a reason.
 DENIED = "Tool call execution denied."
 
@@ -89,7 +88,7 @@ class Dialect:
     def passthrough(self, type_name: str) -> bool:
         """Whether chunks of this type are sent as they are, unseen."""
         if self._level >= 7:
-            return type_name != "steering-message" or not self._steering_as_data
+            return type_name != STEERING or not self._steering_as_data
         if type_name in self._relayed:
             return True
         return self.major is not None and type_name.startswith("data-")
@@ -131,7 +130,7 @@ class Dialect:
             "tool-approval-response": self._let_go if known else self._responded,
             "reasoning-file": lambda chunk: [{**chunk, "type": "file"}],
             "custom": lambda chunk: [_as_data(chunk)],
-            "steering-message": lambda chunk: [_steered(chunk)],
+            STEERING: lambda chunk: [as_data(chunk)],
         }
 
     # -- text and steps -----------------------------------------------------------------------------------------
@@ -237,14 +236,6 @@ def _finish(chunk: Chunk) -> list[Chunk]:
 def _as_data(chunk: Chunk, part_id: str | None = None) -> Chunk:
     fields = {name: value for name, value in chunk.items() if name not in ("type", "id")}
     return {"type": f"data-{chunk['type']}", **({} if part_id is None else {"id": part_id}), "data": fields}
-
-
-def _steered(chunk: Chunk) -> Chunk:
-    """One data part per message, under its id; `text` is what Trigger.dev's client reads of it."""
-    message_id, parts = chunk.get("id"), chunk.get("parts") or []
-    text = "".join(part.get("text", "") for part in parts if part.get("type") == "text")
-    message = {"id": message_id, "role": "user", "parts": parts, "text": text}
-    return {"type": PENDING_INJECTED, "id": message_id, "data": {"messageIds": [message_id], "messages": [message]}}
 
 
 def _error(call_id: str, text: str, call: _Call) -> Chunk:

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from chatagent.errors import BadRequest
-from chatagent.ui import dialect
 from chatagent.ui.encode import encode_value
 from chatagent.ui.file_part import file_content
+from chatagent.ui.steering import PENDING_INJECTED, STEERING, steered_parts
 from chatagent.ui.tool_part import is_tool, tool_name
 from chatagent.ui.utf16 import replace_halves
 
@@ -101,10 +101,10 @@ class _Converter:
         found: list[ModelMessage] = []
         block: list[Part] = []
         for part in [*parts, {"type": "step-start"}]:
-            if part["type"] in ("step-start", "steering-message", dialect.PENDING_INJECTED):
+            if part["type"] in ("step-start", STEERING, PENDING_INJECTED):
                 found += self._block(block, stale)
                 block = []
-                for said in _steered(part):
+                for said in steered_parts(part):
                     found += self.user(_name_odd_files(said) if self._name_files else said)
             else:
                 block.append(part)
@@ -188,16 +188,6 @@ class _Converter:
             return _UNAVAILABLE
         output = part.get("output")
         return model_output(output) if shown is None else model_output(shown(output), content=True)
-
-
-def _steered(part: Part) -> list[Sequence[Part]]:
-    """The parts of each user's message that joined an answer here, also as clients before 7 hold it."""
-    match part["type"]:
-        case "steering-message":
-            return [part.get("parts") or ()]
-        case dialect.PENDING_INJECTED if isinstance(part.get("data"), dict):
-            return [message.get("parts") or () for message in part["data"].get("messages") or ()]
-    return []
 
 
 def model_output(output: Any, *, content: bool = False) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from chatagent.errors import BadRequest
-from chatagent.ui import finish_reason, validate_chunk
+from chatagent.ui import finish_reason, steering_chunk, validate_chunk
 from tests.ui.streams import streams
 
 Chunk = dict[str, Any]
@@ -109,3 +109,14 @@ def test_generations_know_different_chunks(chunk: Chunk, accepted: list[int]) ->
 )
 def test_a_providers_finish_reason_is_said_in_the_streams_words(given_reason: str | None, said: str) -> None:
     assert finish_reason(given_reason) == said
+
+
+def test_the_marker_of_a_steering_message_holds_what_clients_take() -> None:
+    parts = [
+        {"type": "text", "text": "a"},
+        {"type": "data-x", "data": 1},
+        {"type": "file", "mediaType": "image/png", "url": "https://a.b/c", "filename": "c"},
+    ]
+    chunk = steering_chunk({"id": "m", "role": "user", "parts": parts})
+    assert chunk == {"type": "steering-message", "id": "m", "parts": [parts[0], parts[2]]}
+    validate_chunk(chunk)
