@@ -15,6 +15,8 @@ import orjson
 _CONTROL = b"#"
 #: How every chunk starts, because `chatagent.ui.encode` puts `type` first.
 _TYPE_START = b'{"type":"'
+#: How a chunk ends that is not part of the message; JSON may end so, and doors relay it as it is.
+_RAW = b" "
 
 #: `preload` starts a run before there is a message; `action` edits the chat without a turn.
 Kind = Literal["message", "stop", "action", "preload"]
@@ -94,6 +96,16 @@ def chunk_type(raw: bytes) -> str:
     """The `type` of an encoded chunk, without decoding it."""
     start = len(_TYPE_START)
     return raw[start : raw.index(b'"', start)].decode()
+
+
+def raw_record(record: bytes) -> bytes:
+    """A chunk that is relayed and never becomes part of the message: a space after the JSON marks it."""
+    return record + _RAW
+
+
+def is_raw(record: bytes) -> bool:
+    """Whether a chunk was written beside the message (`chat.stream`)."""
+    return record.endswith(_RAW)
 
 
 @dataclass(frozen=True, slots=True)

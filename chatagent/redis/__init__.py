@@ -2,5 +2,6 @@
 
 from chatagent.redis.backend import RedisBackend
 from chatagent.redis.keys import Keys
+from chatagent.redis.task import Tasks
 
-__all__ = ["Keys", "RedisBackend"]
+__all__ = ["Keys", "RedisBackend", "Tasks"]

@@ -13,7 +13,7 @@ import redis
 import redis.asyncio
 from redis.exceptions import NoScriptError
 
-VERBS = ("create", "push", "claim", "renew", "append", "commit", "settle", "close")
+VERBS = ("create", "push", "claim", "renew", "append", "commit", "settle", "close", "start", "stream")
 
 #: One Redis command: its name and arguments.
 Command = tuple[Any, ...]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chatagent.redis.child import ChildRedis
 from chatagent.redis.connection import connect_async
 from chatagent.redis.directory import Announcer
 from chatagent.redis.doorbell import listen, parse_worker_bell
@@ -20,6 +21,7 @@ class WorkerRedis(Leases):
         super().__init__(connect_async(url), keys, options)
         # A doorbell is silent for hours: its reads have no time limit.
         self._bells = connect_async(url, max_connections=2, blocking=True)
+        self.children = ChildRedis(url, keys)
         self._announcer = Announcer(self.client, keys, options.owner)
 
     async def announce(self, agents: Mapping[str, Mapping[str, Any]]) -> None:
@@ -44,3 +46,4 @@ class WorkerRedis(Leases):
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.client.aclose()
         await self._bells.aclose()
+        await self.children.close()

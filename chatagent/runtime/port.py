@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from chatagent.errors import LeaseLost
 from chatagent.record import Busy, InRecord
+from chatagent.runtime.child_port import ChildStore
 from chatagent.runtime.conversation import Changes, UIMessage
 
 #: Enqueue the turn task of a session: agent id, session id, queue.
@@ -130,6 +131,10 @@ class Committed:
 
 class Store(Protocol):
     """Sessions as a worker changes them. Every call is idempotent and raises StoreDown when there is no answer."""
+
+    @property
+    def children(self) -> ChildStore:
+        """Sessions that this worker does not hold."""
 
     async def claim(self, session_id: str, *, known_epoch: int, busy: Busy = "enqueue") -> Claim | None:
         """Take the lease; None when another holds it or nothing is unread. `busy` is the agent's own policy."""
