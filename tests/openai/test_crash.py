@@ -19,8 +19,8 @@ from chatagent import chat
 
 @chat.agent("writer")
 async def writer(turn):
-    said = turn.ui_messages[-1]["parts"][0]["text"]
-    if len(turn.ui_messages) > 1:
+    said = turn.ui_messages[0]["parts"][0]["text"]
+    if len(turn.ui_messages) > 2:
         yield f"{len(turn.ui_messages)} messages"
         return
     yield "one "
