@@ -57,8 +57,8 @@ chaos: setup-dev ## Kill things while turns run
 	@$(BIN)/python -m pytest tests/chaos $(ARGS)
 
 lock: ## Renew the lock files; needs uv (LOCK_ARGS=--upgrade)
-	@$(LOCK) pyproject.toml --group build --output-file requirements.lock
-	@$(LOCK) pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) pyproject.toml --extra examples --group build --output-file requirements.lock
+	@$(LOCK) pyproject.toml --extra examples --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(LOCK) --group pyproject.toml:node --output-file requirements-node.lock
 
 clean: ## Remove what was made here, but not the chats in .chatagent/

@@ -92,6 +92,9 @@ class PydanticAiReader:
 
     def _result(self, part: Any) -> None:
         call_id, name = part.tool_call_id, part.tool_name
+        if part.part_kind == "retry-prompt":
+            self._writer.output_error(call_id, part.model_response(), name=name or "tool")
+            return
         match getattr(part, "outcome", "success"):
             case "success":
                 self._writer.output(call_id, part.content, name=name or "tool")
@@ -111,10 +114,8 @@ class PydanticAiReader:
     def _request(self, message: Any) -> None:
         self._told = {}
         for part in message.parts:
-            if part.part_kind == "tool-return":
+            if part.part_kind in ("tool-return", "retry-prompt") and part.tool_name is not None:
                 self._result(part)
-            elif part.part_kind == "retry-prompt" and part.tool_name is not None:
-                self._writer.output_error(part.tool_call_id, part.model_response(), name=part.tool_name)
 
     def _response(self, message: Any) -> None:
         """A response, whole or grown since the last one: only what is new is written."""
@@ -163,11 +164,15 @@ def is_run(source: Any) -> bool:
 
 
 async def of_streamed_result(result: Any) -> AsyncIterator[Any]:
-    """The steps that were done before, then the last response as it grows."""
-    for message in result.new_messages():
+    """The steps that were done before, then the last response as it grows, and the calls that were still in it."""
+    before = result.new_messages()
+    for message in before:
         yield message
     async for response in result.stream_response(debounce_by=None):
         yield response
+    for message in result.new_messages()[len(before) :]:
+        if message.kind == "request":
+            yield message
     yield Ended(result)
 
 
