@@ -48,6 +48,10 @@ class Lane:
         """With everything up to a place summed up; notes before it are part of the summary."""
         return replace(self, summary=tuple(summary), through=through)
 
+    def sums_up(self, messages: Sequence[UIMessage]) -> bool:
+        """Whether its summary stands for a part of this conversation."""
+        return self.through is not None and self.through in set(_places(messages))
+
     def to_json(self) -> dict[str, Any]:
         """As it is stored; empty when there is nothing."""
         found: dict[str, Any] = {}
@@ -93,7 +97,7 @@ def marker(kind: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def model_messages(messages: Sequence[UIMessage], lane: Lane, convert: Convert) -> list[ModelMessage]:
     """The conversation as the model reads it."""
-    known = lane.through is not None and lane.through in set(_places(messages))
+    known = lane.sums_up(messages)
     notes = {note.after: note.messages for note in lane.notes}
     found: list[ModelMessage] = []
     waiting: list[UIMessage] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatagent.agent import Agent, Recovery, RunContext, Turn
+from chatagent.agent.event import Reason
 from chatagent.agent.history import History
 from chatagent.agent.local import enter_locals
 from chatagent.agent.turn import enter_turn
@@ -305,7 +306,9 @@ class AnsweredTurn:
         self.run.lane = self.run.lane.noted(place, joined)
 
     async def _model_messages(self) -> list[dict[str, Any]]:
-        return await self._author.prepare(self._view.convert(self._control.history.messages), "run")
+        messages = self._control.history.messages
+        reason: Reason = "compaction-rebuild" if self.run.lane.sums_up(messages) else "run"
+        return await self._author.prepare(self._view.convert(messages), reason)
 
     def _make_turn(self) -> Turn[Any]:
         claim, record, run = self.claim, self.claim.record, self.run
