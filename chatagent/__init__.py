@@ -9,14 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chatagent import chat
+    from chatagent import ai, chat
+    from chatagent.agent.task import Retry, task
+    from chatagent.agent.task_run import TaskRun
+    from chatagent.errors import AbortTaskRun
     from chatagent.llm import client_tool, has_tool_call, step_count_is, stream_text, tool
 
 #: Where each public name lives.
 _HOMES = {
     # What authors write.
     "chat": "chatagent.chat",
+    "task": "chatagent.agent.task",
+    "Retry": "chatagent.agent.task",
+    "TaskRun": "chatagent.agent.task_run",
+    "AbortTaskRun": "chatagent.errors",
     # Models and tools.
+    "ai": "chatagent.ai",
     "client_tool": "chatagent.llm",
     "has_tool_call": "chatagent.llm",
     "step_count_is": "chatagent.llm",
@@ -24,7 +32,19 @@ _HOMES = {
     "tool": "chatagent.llm",
 }
 
-__all__ = ["chat", "client_tool", "has_tool_call", "step_count_is", "stream_text", "tool"]
+__all__ = [
+    "AbortTaskRun",
+    "Retry",
+    "TaskRun",
+    "ai",
+    "chat",
+    "client_tool",
+    "has_tool_call",
+    "step_count_is",
+    "stream_text",
+    "task",
+    "tool",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,7 +52,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(home)
-    return module if name == "chat" else getattr(module, name)
+    return module if home == f"{__name__}.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

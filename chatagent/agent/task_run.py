@@ -49,9 +49,15 @@ class Trace:
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Trace:
         """The same from JSON."""
-        ancestors = {name: Ancestor(**value[name]) for name in ("parent", "root") if value.get(name)}
-        rest = {name: value[name] for name in ("tool", "chat", "locals", "user") if value.get(name) is not None}
-        return cls(**ancestors, **rest)
+        above = [Ancestor(**value[name]) if value.get(name) else None for name in ("parent", "root")]
+        return cls(
+            parent=above[0],
+            root=above[1],
+            tool=value.get("tool"),
+            chat=value.get("chat"),
+            locals=value.get("locals") or {},
+            user=value.get("user"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,41 +9,52 @@ from celery import Celery, bootsteps
 from celery.worker.components import Pool
 
 from chatagent.agent import Agent
+from chatagent.agent.task import Task
 from chatagent.celery.producer import DEFAULT_KEY_PREFIX, make_producer
 from chatagent.celery.service import Options, Service, direct_queue
 from chatagent.errors import ConfigError
+from chatagent.runtime.kind import Kind
 from chatagent.runtime.port import Backend
 
 
 def make_app(
     agents: Iterable[Agent[Any]],
     *,
+    tasks: Iterable[Task[Any, Any]] = (),
     backend: Backend,
     broker_url: str,
     key_prefix: str = DEFAULT_KEY_PREFIX,
     concurrency: int = 100,
     options: Options | None = None,
 ) -> Celery:
-    """A Celery app of our own, set up for chats and with `agents` mounted."""
+    """A Celery app of our own, set up for chats and with `agents` and `tasks` mounted."""
     options = options or Options()
     app = make_producer(broker_url, key_prefix=key_prefix)
     app.conf.task_default_queue = options.engine.queue
     app.conf.worker_concurrency = concurrency
-    mount(app, agents=agents, backend=backend, options=options)
+    mount(app, agents=agents, tasks=tasks, backend=backend, options=options)
     return app
 
 
-def mount(app: Celery, *, agents: Iterable[Agent[Any]], backend: Backend, options: Options | None = None) -> Service:
-    """Serve `agents` from the workers of `app`.
+def mount(
+    app: Celery,
+    *,
+    agents: Iterable[Agent[Any]],
+    tasks: Iterable[Task[Any, Any]] = (),
+    backend: Backend,
+    options: Options | None = None,
+) -> Service:
+    """Serve `agents` and `tasks` from the workers of `app`.
 
-    Each agent becomes a task of this app alone, named by its id, that takes a session id. Workers of the app open an
+    Each becomes a task of this app alone, named by its id, that takes a session id. Workers of the app open an
     event loop when they start and hand running turns back when they stop. The pool must be `threads`.
-    Raises: ConfigError for two agents with one id.
+    Raises: ConfigError for two with one id.
     """
-    served: dict[str, Agent[Any]] = {}
-    for agent in agents:
-        if served.setdefault(agent.id, agent) is not agent:
-            raise ConfigError(f"two agents are called {agent.id!r}; ids are Celery task names and must differ")
+    served: dict[str, Kind] = {}
+    kinds: list[Kind] = [*agents, *tasks]
+    for kind in kinds:
+        if served.setdefault(kind.id, kind) is not kind:
+            raise ConfigError(f"two agents or tasks are called {kind.id!r}; ids are Celery task names and must differ")
     service = Service(app, served, backend, options or Options())
     for agent_id in served:
         _register(app, service, agent_id)

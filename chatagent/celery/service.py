@@ -20,6 +20,7 @@ from chatagent.celery.loop import LoopThread
 from chatagent.errors import StoreDown
 from chatagent.llm import close_clients, load_litellm
 from chatagent.runtime.engine import Engine, EngineOptions
+from chatagent.runtime.kind import Kind
 from chatagent.runtime.port import Backend, WorkerStore
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Options:
 class Service:
     """Runs the turns that Celery hands to this process. One per worker process."""
 
-    def __init__(self, app: Celery, agents: Mapping[str, Agent[Any]], backend: Backend, options: Options) -> None:
+    def __init__(self, app: Celery, agents: Mapping[str, Kind], backend: Backend, options: Options) -> None:
         self._app = app
         self._agents = agents
         self._backend = backend
@@ -114,8 +115,8 @@ class Service:
     async def _announce(self, hostname: str) -> None:
         if self._options.warm_up:
             await asyncio.to_thread(load_litellm)
-        cards = {agent.id: self._card(agent) for agent in self._agents.values()}
-        logger.info("worker ready", extra={"worker": hostname, "agents": ", ".join(cards)})
+        cards = {agent.id: self._card(agent) for agent in self._agents.values() if isinstance(agent, Agent)}
+        logger.info("worker ready", extra={"worker": hostname, "agents": ", ".join(self._agents)})
         while True:
             try:
                 await self._store.announce(cards)

@@ -12,11 +12,19 @@ from types import ModuleType
 from typing import Any
 
 from chatagent.agent import Agent
+from chatagent.agent.task import Task
 from chatagent.errors import ChatAgentError, ConfigError
+
+Served = Agent[Any] | Task[Any, Any]
 
 
 def load_agents(path: Path) -> list[Agent[Any]]:
-    """The agents that the file (or the files of the folder) defines or imports. Raises: ConfigError.
+    """The agents that the file (or the files of the folder) defines or imports. Raises: ConfigError."""
+    return [agent for agent in load_served(path) if isinstance(agent, Agent)]
+
+
+def load_served(path: Path) -> list[Served]:
+    """The agents and tasks that the file (or the files of the folder) defines or imports. Raises: ConfigError.
 
     The file's folder goes onto `sys.path`, as with `python FILE`; a file inside a package is imported as part of it.
     """
@@ -25,13 +33,13 @@ def load_agents(path: Path) -> list[Agent[Any]]:
     files = _files(path)
     if not files:
         raise ConfigError(f"{path}: not a Python file, and no folder with Python files")
-    found: dict[str, tuple[Agent[Any], Path]] = {}
+    found: dict[str, tuple[Served, Path]] = {}
     for file in files:
         for agent in _agents(_import(file)):
             known, where = found.setdefault(agent.id, (agent, file))
             if known is not agent:
-                raise ConfigError(f"{file}: the agent id {agent.id!r} is taken in {where}; give it another")
-    if not found:
+                raise ConfigError(f"{file}: the id {agent.id!r} is taken in {where}; give it another")
+    if not any(isinstance(agent, Agent) for agent, _ in found.values()):
         raise ConfigError(f'{path}: no agent in it; decorate a function with @chat.agent("an-id")')
     return [agent for agent, _ in found.values()]
 
@@ -42,10 +50,10 @@ def _files(path: Path) -> list[Path]:
     return [path] if path.suffix == ".py" else []
 
 
-def _agents(module: ModuleType) -> Iterator[Agent[Any]]:
+def _agents(module: ModuleType) -> Iterator[Served]:
     seen: set[int] = set()
     for value in vars(module).values():
-        if isinstance(value, Agent) and id(value) not in seen:
+        if isinstance(value, Agent | Task) and id(value) not in seen:
             seen.add(id(value))
             yield value
 

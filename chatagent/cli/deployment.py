@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery
 
 from chatagent.agent import Agent
+from chatagent.agent.task import Task
 from chatagent.celery import Options, make_app
 from chatagent.cli.broker import celery_broker, celery_prefix
 from chatagent.redis import RedisBackend
@@ -16,10 +17,12 @@ from chatagent.runtime.turn import TurnOptions
 from chatagent.settings import Settings
 
 
-def celery_app(settings: Settings, agents: Iterable[Agent[Any]]) -> Celery:
-    """The Celery app of a worker that serves `agents`. Raises: ConfigError for two agents with one id."""
+def celery_app(settings: Settings, served: Iterable[Agent[Any] | Task[Any, Any]]) -> Celery:
+    """The Celery app of a worker that serves these agents and tasks. Raises: ConfigError for two with one id."""
+    served = list(served)
     return make_app(
-        agents,
+        [agent for agent in served if isinstance(agent, Agent)],
+        tasks=[task for task in served if isinstance(task, Task)],
         backend=RedisBackend(settings.redis_url, settings.prefix, settings.lease_s, settings.claim_grace_s),
         broker_url=celery_broker(settings),
         key_prefix=celery_prefix(settings),
@@ -34,7 +37,5 @@ def _engine(settings: Settings) -> EngineOptions:
         heartbeat_s=settings.heartbeat_s or settings.lease_s / 3,
         sweep_s=settings.sweep_s,
         grace_s=settings.grace_s,
-        turn=TurnOptions(
-            settings.max_attempts, settings.max_chunk_kb * 1024, settings.model, settings.idle_timeout_s
-        ),
+        turn=TurnOptions(settings.max_attempts, settings.max_chunk_kb * 1024, settings.model, settings.idle_timeout_s),
     )

@@ -8,10 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from chatagent.agent import Agent
-from chatagent.cli.agentfile import load_agents
+from chatagent.cli.agentfile import Served, load_served
 from chatagent.cli.demo_agents import AGENTS
 from chatagent.cli.deployment import celery_app
 from chatagent.cli.supervisor import EXIT_HOPELESS
@@ -33,9 +31,9 @@ def main(args: Sequence[str]) -> int:
     return app.worker_main(["-q", *options]) or 0
 
 
-def find_agents(file: Path | None) -> list[Agent[Any]]:
-    """The agents of the file or folder, else the demo's. Raises: ConfigError."""
-    return list(AGENTS) if file is None else load_agents(file)
+def find_agents(file: Path | None) -> list[Served]:
+    """The agents and tasks of the file or folder, else the demo's. Raises: ConfigError."""
+    return list(AGENTS) if file is None else load_served(file)
 
 
 def _split(args: Sequence[str]) -> tuple[Path | None, Sequence[str]]:

@@ -24,9 +24,9 @@ from chatagent.redis.connection import connect_async
 from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.keys import Keys
-from chatagent.redis.lease import store_errors
 from chatagent.redis.outbox import PAGE, read_outbox_entry
 from chatagent.redis.script import Command, run_async, script
+from chatagent.redis.store import store_errors
 from chatagent.runtime.child_port import Asked
 from chatagent.ui import encode_value
 

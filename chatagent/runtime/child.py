@@ -134,11 +134,12 @@ class Children:
     def _stopping_with_us(self, session_id: str) -> Iterator[None]:
         """While this waits, a stop of ours is one of theirs. Leaving this worker is none: our next attempt waits on."""
         signal = _stop_signal()
-        remove = (lambda: None) if signal is None else signal.add_listener(lambda: self._stop(session_id))
+        remove = None if signal is None else signal.add_listener(lambda: self._stop(session_id))
         try:
             yield
         finally:
-            remove()
+            if remove is not None:
+                remove()
 
     def _stop(self, session_id: str) -> None:
         task = asyncio.create_task(self._stop_child(session_id), name=f"stop {session_id}")

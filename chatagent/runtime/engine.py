@@ -9,12 +9,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatagent.agent import Agent
+from chatagent.agent.task import Task
+from chatagent.agent.task_run import enter_launcher, enter_outlet
 from chatagent.errors import LeaseLost, StoreDown, TurnTimeout
 from chatagent.log import bind
 from chatagent.runtime.admission import Admissions
+from chatagent.runtime.child import Children
 from chatagent.runtime.ending import give_up
-from chatagent.runtime.kind import serve
+from chatagent.runtime.kind import Kind, serve
 from chatagent.runtime.lease import Active, Leases
 from chatagent.runtime.loop import Loops
 from chatagent.runtime.port import Claim, Commit, Committed, Dispatch, Settled, Store
@@ -53,11 +55,14 @@ class Engine:
     """Runs turns on one event loop. All methods are called on that loop."""
 
     def __init__(
-        self, store: Store, agents: Mapping[str, Agent[Any]], dispatch: Dispatch, options: EngineOptions
+        self, store: Store, agents: Mapping[str, Kind], dispatch: Dispatch, options: EngineOptions
     ) -> None:
         self._loops = Loops(store, self._loop_over)
         #: What serves each agent: itself, or a loop in its stead.
-        self.agents = {agent_id: self._loops.serving(agent) for agent_id, agent in agents.items()}
+        self.agents = {
+            agent_id: agent if isinstance(agent, Task) else self._loops.serving(agent)
+            for agent_id, agent in agents.items()
+        }
         self._store = store
         self._options = options
         self._flusher = Flusher(store)
@@ -65,6 +70,7 @@ class Engine:
         self._leases = Leases(store, options.heartbeat_s)
         self._sweeper = Sweeper(store, dispatch, options.sweep_s)
         self._admissions = Admissions(store)
+        self._children = Children(store.children, dispatch, options.queue)
         self._background: list[asyncio.Task[None]] = []
         self._draining = False
 
@@ -170,6 +176,8 @@ class Engine:
             logger.error("turn given up")
             return await self._follow(await self._commit(give_up(claim)), claim, "failed")
         log = TurnLog(self._flusher, claim, max_chunk_bytes=options.max_chunk_bytes)
+        enter_launcher(self._children)
+        enter_outlet(log.send_raw)
         turn = serve(claim, agent, run, log, options, self._store)
         active = Active(claim, turn, log, slot, asyncio.current_task())
         self._leases.add(active)

@@ -14,7 +14,6 @@ from chatagent.agent.task import Task
 from chatagent.agent.task_run import TaskRun, Trace, enter_task_run
 from chatagent.errors import AbortTaskRun, LeaseLost, StoreDown
 from chatagent.runtime.call import call
-from chatagent.runtime.child_port import ChildStore
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Claim, Commit, Outcome, Store
 from chatagent.runtime.served import Served
@@ -31,12 +30,11 @@ STOP_GRACE_S = 2.0
 class TaskTurn(Served):
     """Runs one claimed task. The session keeps `output` or `error`, and in `locals` how many attempts have failed."""
 
-    def __init__(self, claim: Claim, task: Task[Any, Any], log: TurnLog, store: Store, children: ChildStore) -> None:
+    def __init__(self, claim: Claim, task: Task[Any, Any], log: TurnLog, store: Store) -> None:
         self._claim = claim
         self._task = task
         self._log = log
         self._store = store
-        self._children = children
         self._stop = AbortController()
         self._cancel = AbortController()
         self._outcome: Outcome = "completed"
@@ -96,7 +94,7 @@ class TaskTurn(Served):
 
     async def complete(self, last_event_id: str) -> None:
         try:
-            await self._children.keep(self._claim.session_id, self._task.options.ttl_s)
+            await self._store.children.keep(self._claim.session_id, self._task.options.ttl_s)
         except StoreDown:
             logger.warning("Redis is away; the result of a run is kept longer than it should be")
 

@@ -70,11 +70,12 @@ class TurnLog:
         else:
             self._write_record(self._encode(chunk))
 
-    def write_raw(self, chunk: Chunk) -> None:
+    async def send_raw(self, chunk: Chunk) -> None:
         """Queue one chunk that is no part of the message, in its place among the others. Raises: as `write`."""
         if self._lost:
             raise LeaseLost(self.claim.session_id)
         self._write_record(raw_record(self._encode(chunk)))
+        await self.drain()
 
     def _write_record(self, record: bytes) -> None:
         self._waiting.append(record)
