@@ -43,6 +43,7 @@ from chatagent.agent import (
     set_idle_timeout,
     set_turn_timeout,
     set_ui_message_stream_options,
+    stream,
     turn,
     upsert_incoming_message,
 )

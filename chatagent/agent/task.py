@@ -53,6 +53,10 @@ class TaskOptions:
     ttl_s: float = RESULT_TTL_S
     description: str = ""
 
+    @property
+    def max_attempts(self) -> int:
+        return self.retry.max_attempts
+
 
 @dataclass(frozen=True, slots=True)
 class Handle:

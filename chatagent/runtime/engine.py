@@ -132,6 +132,10 @@ class Engine:
             active.turn.on_message()
             self._loops.ring(session_id)
 
+    async def renew(self) -> None:
+        """Renew all leases now: how a silent zombie learns that it lost its own."""
+        await self._leases.renew([active for active in self._leases if not active.committed])
+
     # -- one turn -----------------------------------------------------------------------------------------------
 
     async def _turn(self, agent_id: str, session_id: str, slot: Slot) -> str:
@@ -171,7 +175,7 @@ class Engine:
         run = self._runs.enter(claim)
         self._loops.enter(run, claim)
         options = self._options.turn
-        if claim.attempt > options.max_attempts + 1:
+        if claim.attempt > max(options.max_attempts, agent.options.max_attempts or 0) + 1:
             # Even ending the turn as failed went wrong: something in it breaks our own code.
             logger.error("turn given up")
             return await self._follow(await self._commit(give_up(claim)), claim, "failed")
