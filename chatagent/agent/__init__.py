@@ -24,6 +24,15 @@ from chatagent.agent.event import (
 )
 from chatagent.agent.history import History, ToolCallRef, ToolResult, upsert_incoming_message
 from chatagent.agent.local import Local, local
+from chatagent.agent.loop import ChatTaskPayload, CustomAgent, custom_agent
+from chatagent.agent.loop_message import (
+    MessageAccumulator,
+    create_stop_signal,
+    messages,
+    pipe_and_capture,
+    write_turn_complete,
+)
+from chatagent.agent.loop_turn import LoopTurn, create_session
 from chatagent.agent.options import AgentOptions, PendingBatch, PendingMessages, StreamOptions, ToolsFor
 from chatagent.agent.turn import (
     Turn,
@@ -51,10 +60,14 @@ __all__ = [
     "ChatResume",
     "ChatStart",
     "ChatSuspend",
+    "ChatTaskPayload",
     "Compacted",
+    "CustomAgent",
     "History",
     "HydrateMessages",
     "Local",
+    "LoopTurn",
+    "MessageAccumulator",
     "PendingBatch",
     "PendingMessages",
     "PendingToolCall",
@@ -75,14 +88,19 @@ __all__ = [
     "Writer",
     "agent",
     "close",
+    "create_session",
+    "create_stop_signal",
     "current_turn",
+    "custom_agent",
     "defer",
     "end_run",
     "history",
     "inject",
     "is_stopped",
     "local",
+    "messages",
     "pipe",
+    "pipe_and_capture",
     "prompt",
     "response",
     "set_idle_timeout",
@@ -90,4 +108,5 @@ __all__ = [
     "set_ui_message_stream_options",
     "turn",
     "upsert_incoming_message",
+    "write_turn_complete",
 ]
