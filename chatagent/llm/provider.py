@@ -12,8 +12,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from chatagent.ids import new_id
 from chatagent.llm import demo
+from chatagent.llm.citation import sources
 from chatagent.llm.delta import CallDelta, Delta
 from chatagent.llm.error import ModelError
 from chatagent.llm.usage import Usage, from_openai
@@ -90,7 +90,10 @@ class ModelStream:
                 choice = chunk.choices[0]
                 if choice.finish_reason is not None:
                     finish = choice.finish_reason
-                yield read_delta(choice.delta)
+                delta = read_delta(choice.delta)
+                if pages := _pages(chunk):
+                    delta.chunks = [*delta.chunks, *pages]
+                yield delta
         except Exception as error:
             raise model_error(error) from error
         yield Delta(finish_reason=self._finish_reason(finish), usage=self._usage())
@@ -123,12 +126,12 @@ async def open_stream(request: ModelRequest) -> ModelStream:
     litellm = await asyncio.to_thread(load) if not load.cache_info().currsize else load()
     options: dict[str, Any] = {"stream_options": {"include_usage": True}, **request.params}
     if request.tools:
-        options["tools"] = list(request.tools)
+        options["tools"] = _copy(request.tools)
         options["tool_choice"] = request.tool_choice or "auto"
     try:
         # Retries are ours (see retry.py): only we know whether the client has seen something already.
         response = await litellm.acompletion(
-            model=request.model, messages=list(request.messages), stream=True, max_retries=0, num_retries=0, **options
+            model=request.model, messages=_copy(request.messages), stream=True, max_retries=0, num_retries=0, **options
         )
     except Exception as error:
         raise model_error(error) from error
@@ -143,8 +146,9 @@ def read_delta(delta: Any) -> Delta:
         found.calls = [_read_call(each) for each in calls]
     if blocks := fields.get("thinking_blocks"):
         found.thinking_blocks = [dict(block) for block in blocks]
-    if annotations := fields.get("annotations"):
-        found.chunks = _sources(annotations)
+    cited = (fields.get("provider_specific_fields") or {}).get("citation")
+    if (annotations := fields.get("annotations")) or cited:
+        found.chunks = sources(annotations or (), citation=cited)
     if images := fields.get("images"):
         found.chunks = [*found.chunks, *_files(images)]
     return found
@@ -167,20 +171,24 @@ def model_error(error: Exception) -> ModelError:
     return ModelError(message or str(error), status_code=known, retryable=retryable, retry_after_s=retry_after)
 
 
+def _copy(value: Any) -> Any:
+    """Dicts and lists of our own: litellm changes what it is given (it takes `cache_control` out, for one)."""
+    if isinstance(value, Mapping):
+        return {name: _copy(each) for name, each in value.items()}
+    return [_copy(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def _read_call(call: Any) -> CallDelta:
     function = call.function
     extra = getattr(call, "provider_specific_fields", None)
     return CallDelta(call.index or 0, call.id, function.name, function.arguments, extra)
 
 
-def _sources(annotations: Any) -> list[dict[str, Any]]:
-    found = []
-    for annotation in annotations:
-        citation = dict(annotation).get("url_citation") or {}
-        if url := citation.get("url"):
-            title = {"title": citation["title"]} if citation.get("title") else {}
-            found.append({"type": "source-url", "sourceId": new_id(), "url": url, **title})
-    return found
+def _pages(chunk: Any) -> list[dict[str, Any]]:
+    """The pages that some providers list beside the answer."""
+    extra = chunk.model_extra or {}
+    citations, results = extra.get("citations"), extra.get("search_results")
+    return sources(citations=citations or (), results=results or ()) if citations or results else []
 
 
 def _files(images: Any) -> list[dict[str, Any]]:
@@ -193,7 +201,10 @@ def _files(images: Any) -> list[dict[str, Any]]:
 
 
 def _cost_usd(model: str, usage: Any) -> float | None:
-    """By litellm's table; `None` for a model that is not in it."""
+    """What the provider says, else litellm's table; `None` for a model that is not in it."""
+    told = getattr(usage, "cost", None)
+    if isinstance(told, int | float):
+        return float(told)
     litellm = load()
     name = model if model in litellm.model_cost else model.partition("/")[2]
     if name not in litellm.model_cost:

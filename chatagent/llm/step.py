@@ -93,6 +93,7 @@ class StepWriter:
         self._calls: list[tuple[int, _OpenCall]] = []
         self._at: dict[int, _OpenCall] = {}
         self._other_chunks = False
+        self._cited: set[str] = set()
 
     @property
     def emitted(self) -> bool:
@@ -119,8 +120,7 @@ class StepWriter:
             else:
                 self._call(piece)
         for chunk in delta.chunks:
-            self._other_chunks = True
-            self._emit(chunk)
+            self._add_chunk(chunk)
         if delta.thinking_blocks:
             _join_blocks(self.step.thinking_blocks, delta.thinking_blocks)
         if delta.finish_reason is not None:
@@ -148,6 +148,15 @@ class StepWriter:
         self.step.text = "".join(self._text)
         self.step.reasoning = "".join(self._reasoning)
         return self.step
+
+    def _add_chunk(self, chunk: dict[str, Any]) -> None:
+        """A file or a source; a page is a source once, however often it is cited."""
+        if chunk["type"] == "source-url":
+            if chunk["url"] in self._cited:
+                return
+            self._cited.add(chunk["url"])
+        self._other_chunks = True
+        self._emit(chunk)
 
     def _write(self, kind: str, text: str, into: list[str]) -> None:
         if self._open != kind:

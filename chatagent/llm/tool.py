@@ -48,6 +48,8 @@ class Tool:
     title: str | None = None
     #: The client sees the call as a `dynamic-tool` part; for tools that the frontend cannot know by name.
     dynamic: bool = False
+    #: `{"type": "ephemeral"}` lets providers with prompt caching keep the tools up to this one.
+    cache_control: Mapping[str, Any] | None = None
     #: JSON schema of the input, as it is sent to the model.
     input_schema: Mapping[str, Any] = field(init=False, repr=False)
 
@@ -59,7 +61,8 @@ class Tool:
     def definition(self) -> dict[str, Any]:
         """The tool in OpenAI's form."""
         function = {"name": self.name, "description": self.description, "parameters": dict(self.input_schema)}
-        return {"type": "function", "function": function}
+        caching = {"cache_control": dict(self.cache_control)} if self.cache_control is not None else {}
+        return {"type": "function", "function": function, **caching}
 
     def validate(self, arguments: Any) -> tuple[Any, Any]:
         """The value for `execute`, and the same as JSON. Raises: InvalidToolInput."""
@@ -118,6 +121,7 @@ def tool(
     to_model_output: ToModelOutput | None = ...,
     title: str | None = ...,
     dynamic: bool = ...,
+    cache_control: Mapping[str, Any] | None = ...,
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function: `@tool`, or `@tool(needs_approval=True, …)`.
@@ -141,6 +145,7 @@ def client_tool(
     to_model_output: ToModelOutput | None = ...,
     title: str | None = ...,
     dynamic: bool = ...,
+    cache_control: Mapping[str, Any] | None = ...,
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def client_tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool that the client answers: only the signature and the docstring of the function are used.

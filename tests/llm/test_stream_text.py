@@ -41,6 +41,19 @@ USAGE = {
 }
 
 
+def used(times: int) -> dict[str, Any]:
+    """USAGE so many times, in the AI SDK's names."""
+    return {
+        "inputTokens": 10 * times,
+        "outputTokens": 5 * times,
+        "totalTokens": 15 * times,
+        "cachedInputTokens": 4 * times,
+        "reasoningTokens": 2 * times,
+        "inputTokenDetails": {"cacheReadTokens": 4 * times},
+        "outputTokenDetails": {"reasoningTokens": 2 * times},
+    }
+
+
 @tool
 async def add(a: int, b: int = 1) -> int:
     """Add numbers."""
@@ -90,9 +103,8 @@ def test_usage_is_the_sum_over_the_steps(model: Model) -> None:
     async def usage() -> dict[str, Any]:
         return (await result.usage).to_dict()
 
-    each = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15, "cachedInputTokens": 4, "reasoningTokens": 2}
-    assert model.run(usage()) == {name: value * 2 for name, value in each.items()}
-    assert counted == [each, each]
+    assert counted == [used(1), used(1)]
+    assert model.run(usage()) == used(2)
 
 
 def test_what_the_provider_does_not_report_is_not_made_up(model: Model) -> None:
