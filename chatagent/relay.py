@@ -169,6 +169,7 @@ class Tail:
 class Answer:
     """The chunks of the turn that answers inbox record `seq`; records of other turns are left out.
 
+    A message that another turn took in, or that was cancelled, has no chunks of its own: its answer just ends.
     `after` is where its reader starts. A turn covers every message up to its `in`. A crash in the turn starts it
     again in the log: the same `in`, and its chunks simply go on.
     """
@@ -203,11 +204,18 @@ class Answer:
 
     def _control(self, raw: bytes) -> None:
         kind = control_kind(raw)
-        if kind not in ("turn-start", "turn-complete"):
+        if kind not in ("turn-start", "turn-complete", "message-cancelled"):
             return
         headers = control_headers(raw)
         answered = int(headers["in"])
+        if kind == "message-cancelled":
+            self.done = self.done or answered == self.seq
+            return
         if answered < self.seq:
+            # A turn that began before may have answered this message too: steered into it, or merged with its own.
+            if self.seq in headers.get("consumed", ()):
+                self.headers = headers
+                self._end(trimmed=False)
             return
         if kind == "turn-complete":
             self.headers = headers

@@ -236,3 +236,22 @@ def test_a_jump_before_the_turn_does_no_harm() -> None:
     answer = Answer(5, after=2)
     assert answer.pick(Batch(20, [*turn(5, ["mine"]), complete(5)])) == [b'{"type":"mine"}']
     assert not answer.trimmed
+
+
+@pytest.mark.parametrize("consumed", [True, False])
+def test_a_message_that_another_turn_took_in_ends_with_that_turn(consumed: bool) -> None:
+    answer = Answer(6, after=2)
+    headers = {"in": 5, "outcome": "completed", **({"consumed": [6]} if consumed else {})}
+    records = [*turn(5, ["not mine"])[:-1], control("turn-complete", headers)]
+    assert answer.pick(Batch(3, records)) == []
+    assert answer.done == consumed
+    assert answer.headers == (headers if consumed else {})
+
+
+def test_a_message_that_was_cancelled_ends() -> None:
+    answer = Answer(6, after=2)
+    assert answer.pick(Batch(3, [control("message-cancelled", {"in": 7})])) == []
+    assert not answer.done
+    assert answer.pick(Batch(4, [control("message-cancelled", {"in": 6})])) == []
+    assert answer.done
+    assert not answer.trimmed
