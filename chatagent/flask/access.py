@@ -70,6 +70,12 @@ def require(identity: Identity, action: Action, session: Session) -> None:
         raise Forbidden(f"this token may not {action} chat {session.chat_id!r}; get one for it")
 
 
+def require_follow(identity: Identity, session: Session) -> None:
+    """Raises: Forbidden."""
+    if not identity.may_follow(session):
+        raise Forbidden(f"this token may not read chat {session.chat_id!r}; get one for it")
+
+
 def require_start(identity: Identity, chat_id: str, agent: str) -> None:
     """Raises: NotFound for a token that is for existing chats alone, Forbidden for one without this agent."""
     if identity.may_start(agent):
@@ -81,8 +87,7 @@ def require_start(identity: Identity, chat_id: str, agent: str) -> None:
 
 def require_manage(identity: Identity, session: Session) -> None:
     """Raises: Forbidden. To change or close a chat takes more than a token for that chat, which any page of it has."""
-    owns = identity.may_all("write") and identity.user in (None, session.user)
-    if not owns:
+    if not identity.may_manage(session):
         raise Forbidden(f"this token may not manage chat {session.chat_id!r}; servers and the chat's owner may")
 
 

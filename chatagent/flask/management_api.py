@@ -16,7 +16,8 @@ from chatagent.flask.access import require_manage, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json
-from chatagent.flask.session_api import read_tags, session_json
+from chatagent.flask.session_api import session_json
+from chatagent.flask.session_request import read_tags
 from chatagent.redis.session import Session
 from chatagent.relay import Batch
 from chatagent.runtime.conversation import view

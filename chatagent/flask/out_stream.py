@@ -10,7 +10,7 @@ from typing import Literal
 
 from chatagent.errors import ChatAgentError, StoreDown
 from chatagent.flask import s2
-from chatagent.flask.access import require
+from chatagent.flask.access import require_follow
 from chatagent.flask.feed import Feed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.token import Action, Identity
@@ -56,17 +56,19 @@ class OutStream:
         self._wake = threading.Event()
         self._feed: Feed | None = None
         self._encoder = s2.Encoder(asked.major, self._fresh_token)
-        self._actions: list[Action] = []
+        self._scopes: list[str] = []
         #: Last record that the client has, and the last that a settled stream shows.
         self._cursor = -1
         self._until = -1
 
     def open(self, session: Session) -> None:
         """Listen to the chat. Raises: Forbidden, NotFound, StoreDown."""
-        require(self._identity, "read", session)
+        require_follow(self._identity, session)
         backend = self._gateway.backend
         self._chat_id = session.chat_id
-        self._actions = [action for action in _ACTIONS if self._identity.may(action, session)]
+        allowed = [action for action in _ACTIONS if self._identity.may(action, session)]
+        scopes = [f"{action}:sessions:{session.chat_id}" for action in allowed]
+        self._scopes = scopes or [f"read:sessions:{session.chat_id}:out"]
         feed = Feed(backend, session.id, self._wake)
         try:
             now = backend.sessions.get(session.id)
@@ -166,9 +168,8 @@ class OutStream:
         if self._identity.expires_s is None:
             return None
         most_s = self._gateway.options.token_ttl_s
-        scopes = [f"{action}:sessions:{self._chat_id}" for action in self._actions]
         ttl_s = min(most_s, self._identity.lifetime_s or most_s)
-        return self._gateway.access.tokens.mint(scopes, ttl_s=ttl_s, user=self._identity.user)
+        return self._gateway.access.tokens.mint(self._scopes, ttl_s=ttl_s, user=self._identity.user)
 
 
 class _Quiet:

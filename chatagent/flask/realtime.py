@@ -16,7 +16,8 @@ from chatagent.flask import s2
 from chatagent.flask.access import require
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import Send, optional_id, read_id, read_json, read_message
+from chatagent.flask.input_chunk import read_payload
+from chatagent.flask.message import read_id, read_json
 from chatagent.flask.out_stream import Asked, OutStream
 from chatagent.flask.token import Identity
 from chatagent.redis.session import ID_PREFIX, Session
@@ -34,14 +35,6 @@ _HEADERS = {
     "X-Stream-Version": s2.VERSION,
 }
 _MAJORS: dict[str, Literal[5, 6, 7]] = {"5": 5, "6": 6, "7": 7}
-_TRIGGERS = ("submit-message", "regenerate-message")
-#: Fields of a payload that the client or its server sets; all others reach the agent as the request's body.
-_RESERVED = frozenset(
-    {
-        *("chatId", "trigger", "message", "messages", "messageId", "metadata", "action", "headStartMessages"),
-        *("continuation", "previousRunId", "sessionId", "idleTimeoutInSeconds"),
-    }
-)
 
 
 def register(blueprint: Blueprint, gateway: Gateway) -> None:
@@ -92,22 +85,6 @@ def read_asked(headers: Headers) -> Asked:
     )
 
 
-def read_record(chat_id: str, payload: Mapping[str, Any], part: str | None) -> Send:
-    """Read the payload of a `message` record. Raises: BadRequest."""
-    trigger = payload.get("trigger", _TRIGGERS[0])
-    if trigger not in _TRIGGERS or "action" in payload:
-        raise BadRequest(f"must be one of {', '.join(_TRIGGERS)}; actions are not served", field="payload.trigger")
-    read: dict[str, Any] = {"trigger": trigger}
-    if trigger == "submit-message":
-        read["message"] = read_message(payload.get("message"), "payload.message")
-    further = {name: value for name, value in payload.items() if name not in _RESERVED}
-    message_id = optional_id(payload, "messageId", "payload")
-    for name, value in (("messageId", message_id), ("metadata", payload.get("metadata")), ("body", further or None)):
-        if value is not None:
-            read[name] = value
-    return Send(chat_id, None, read, part)
-
-
 def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part: str | None) -> dict[str, Any]:
     """Put one record into the inbox; the answer's `seq` is its number there."""
     kind, payload = record.get("kind"), record.get("payload")
@@ -116,6 +93,11 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
     if kind == "stop":
         gateway.stop(session)
         return {"ok": True}
+    if kind == "handover-skip":
+        # It takes back a head start, which there was none of.
+        return {"ok": True}
+    if kind == "handover":
+        raise BadRequest("a head start cannot be handed over: leave `headStart` out, workers are warm", field="kind")
     if kind != "message":
         raise BadRequest("must be message or stop", field="kind")
     if not isinstance(payload, dict):
@@ -123,7 +105,7 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
     if payload.get("trigger") == "close":
         # It lets a run go that waits for the next message; ours hold nothing while they wait.
         return {"ok": True}
-    pushed = gateway.push(session, read_record(session.chat_id, payload, part))
+    pushed = gateway.push(session, read_payload(session.chat_id, payload, part))
     return {"ok": True, "seq": pushed.seq}
 
 
@@ -145,5 +127,6 @@ def _require_unborn(identity: Identity, chat_id: str) -> None:
     """Whether somebody may wait for a chat that is not made yet. Raises: NotFound, Forbidden."""
     if chat_id.startswith(ID_PREFIX):
         raise NotFound(f"there is no session {chat_id!r}")
-    if not identity.may_all("read") and f"read:sessions:{chat_id}" not in identity.scopes:
+    named = {f"{action}:sessions:{chat_id}" for action in ("read", "admin")} | {f"read:sessions:{chat_id}:out"}
+    if not identity.may_all("read") and named.isdisjoint(identity.scopes):
         raise Forbidden(f"this token may not read chat {chat_id!r}; get one for it")

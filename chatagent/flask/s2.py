@@ -81,7 +81,7 @@ class Encoder:
     def __init__(self, major: Literal[5, 6, 7] | None, fresh_token: Callable[[], str | None]) -> None:
         self._major = major
         self._fresh_token = fresh_token
-        self._dialect = Dialect(major)
+        self._dialect = self._new_dialect()
         self._next = -1
 
     def pass_over(self, batch: Batch) -> None:
@@ -115,9 +115,13 @@ class Encoder:
     def _note(self, raw: bytes) -> None:
         """A turn that starts afresh starts a stream of its own; one that goes on after a crash does not."""
         if control_kind(raw) == "turn-start" and control_headers(raw)["attempt"] == 1:
-            self._dialect = Dialect(self._major)
+            self._dialect = self._new_dialect()
 
     def _follow(self, batch: Batch) -> None:
         if batch.first != self._next:
-            self._dialect = Dialect(self._major)
+            self._dialect = self._new_dialect()
         self._next = batch.last + 1
+
+    def _new_dialect(self) -> Dialect:
+        """This client knows its own marker of a steered message, and the one of 7 only by way of the AI SDK."""
+        return Dialect(self._major, steering_as_data=True)

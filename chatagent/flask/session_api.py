@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
 
-from chatagent.errors import BadRequest, Forbidden
+from chatagent.errors import BadRequest, Forbidden, TooLarge
 from chatagent.flask.access import require, require_manage, require_server, require_start
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import Send, new_chat_id, optional_id, read_id, read_json, read_send
+from chatagent.flask.message import Send, optional_id, read_json
 from chatagent.flask.session_list import SESSION_TYPE, read_page, read_query
+from chatagent.flask.session_request import Wanted, read_scopes, read_wanted
 from chatagent.flask.token import session_scopes
 from chatagent.redis.session import Session
 from chatagent.runtime.conversation import view
 
 _BASE = "/api/v1/sessions"
-#: Most tags of a session, and longest tag.
-MAX_TAGS = 10
-MAX_TAG = 128
+#: Largest request to start a session.
+_MAX_START_BYTES = 32 * 1024
 #: Longest reason of a close.
 _MAX_REASON = 256
 #: Longest life of a token, in seconds.
 _MAX_TTL_S = 366 * 86400
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request to start a session asks for; `first` is the message of its first turn."""
-
-    chat_id: str | None
-    agent: str
-    type: str
-    user: str | None = None
-    tags: list[str] = field(default_factory=list)
-    metadata: Any = None
-    trigger_config: dict[str, Any] = field(default_factory=dict)
-    first: Send | None = None
 
 
 class SessionApi:
@@ -64,7 +48,10 @@ class SessionApi:
     def create(self) -> Response:
         """Make a session or find it; a message in it starts the first turn. 201 new, 200 known, 409 closed."""
         identity = self.gateway.access.identify(request)
-        wanted = read_wanted(read_json(request.get_data(cache=False)))
+        raw = request.get_data(cache=False)
+        if len(raw) > _MAX_START_BYTES:
+            raise TooLarge("the request to start a session", limit_bytes=_MAX_START_BYTES)
+        wanted = read_wanted(read_json(raw))
         sessions = self.gateway.backend.sessions
         session = sessions.find(wanted.chat_id) if wanted.chat_id is not None else None
         created = False
@@ -82,11 +69,20 @@ class SessionApi:
             )
         if not created:
             require(identity, "write", session)
-        elif wanted.first is not None:
-            self.gateway.push(session, wanted.first)
-        return self._started(session, created=created)
+        self._begin(session, wanted, created=created)
+        return self._started(session, wanted, created=created)
 
-    def _started(self, session: Session, *, created: bool) -> Response:
+    def _begin(self, session: Session, wanted: Wanted, *, created: bool) -> None:
+        """Bring the first message, else make a run ready; a chat that has begun needs neither."""
+        if created and wanted.first is not None:
+            self.gateway.push(session, wanted.first)
+        elif wanted.preload and session.turn <= 0 and session.in_seq < 0:
+            data = {} if wanted.client_data is None else {"metadata": wanted.client_data}
+            self.gateway.push(session, Send(session.chat_id, None, data, None, kind="preload"))
+
+    def _started(self, session: Session, wanted: Wanted, *, created: bool) -> Response:
+        if not created and wanted.trigger_config and wanted.trigger_config != session.trigger_config:
+            session = self.gateway.backend.sessions.update(session, {"trigger_config": wanted.trigger_config})
         token = self._token(session.chat_id, session_scopes(session.chat_id), session.user)
         further = {
             "runId": session.run_id or f"run_{session.id.removeprefix('session_')}",
@@ -123,7 +119,7 @@ class SessionApi:
         require_server(self.gateway.access.identify(request))
         session = self.gateway.backend.sessions.get(chat_id)
         body = read_json(request.get_data(cache=False))
-        scopes = _read_scopes(body, session.chat_id)
+        scopes = read_scopes(body, session.chat_id)
         ttl_s = body.get("ttl", self.gateway.options.token_ttl_s)
         if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 1 <= ttl_s <= _MAX_TTL_S:
             raise BadRequest(f"must be a number of seconds from 1 to {_MAX_TTL_S}", field="ttl")
@@ -170,50 +166,6 @@ def session_json(session: Session) -> dict[str, Any]:
         "createdAt": _iso(session.created_at_ms),
         "updatedAt": _iso(session.updated_at_ms),
     }
-
-
-def read_wanted(body: Mapping[str, Any]) -> Wanted:
-    """Read a request to start a session. Raises: BadRequest."""
-    config = _object(body, "triggerConfig")
-    payload = _object(config, "basePayload", "triggerConfig.basePayload")
-    chat_id = None if body.get("externalId") is None else new_chat_id(body["externalId"], "externalId")
-    first = None
-    if payload.get("message") is not None and payload.get("trigger", "submit-message") == "submit-message":
-        first = read_send({**payload, "id": chat_id or "new", "trigger": "submit-message"})
-    return Wanted(
-        chat_id=chat_id,
-        agent=read_id(body.get("taskIdentifier"), "taskIdentifier"),
-        type=read_id(body.get("type", "chat.agent"), "type"),
-        user=optional_id(body, "user"),
-        tags=read_tags(body.get("tags", [])),
-        metadata=body.get("metadata", payload.get("metadata")),
-        trigger_config=config,
-        first=first,
-    )
-
-
-def _object(body: Mapping[str, Any], name: str, shown: str | None = None) -> dict[str, Any]:
-    value = body.get(name, {})
-    if not isinstance(value, dict):
-        raise BadRequest("must be an object", field=shown or name)
-    return value
-
-
-def read_tags(value: Any) -> list[str]:
-    """Tags of a session. Raises: BadRequest."""
-    if not isinstance(value, list) or len(value) > MAX_TAGS:
-        raise BadRequest(f"must be a list of at most {MAX_TAGS}", field="tags")
-    if not all(isinstance(tag, str) and 0 < len(tag) <= MAX_TAG for tag in value):
-        raise BadRequest(f"must be strings of 1 to {MAX_TAG} characters", field="tags")
-    return value
-
-
-def _read_scopes(body: Mapping[str, Any], chat_id: str) -> frozenset[str]:
-    """`["read", "write"]` for this chat, or full scopes. Raises: BadRequest."""
-    asked = body.get("scopes", ["read", "write"])
-    if not isinstance(asked, list) or not asked or not all(isinstance(scope, str) and scope for scope in asked):
-        raise BadRequest('must be a list of scopes, for example ["read", "write"]', field="scopes")
-    return frozenset(f"{scope}:sessions:{chat_id}" if scope in ("read", "write") else scope for scope in asked)
 
 
 def _iso(ms: int | None) -> str | None:

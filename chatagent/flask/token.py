@@ -1,7 +1,8 @@
 """Who asks, and what they may do: identities, scopes, and the HS256 tokens that carry them.
 
-Scopes: `read:sessions:<chat id>`, `write:sessions:<chat id>`, `write:tasks:<agent>`; without the last part they count
-for all of the kind; `read:all`, `write:all` and `admin` count for everything.
+Scopes: `read:sessions:<chat id>`, `write:sessions:<chat id>`, `admin:sessions:<chat id>` (all of that chat, its closing
+too), `write:tasks:<agent>`; without the last part they count for all of the kind; `read:all`, `write:all` and `admin`
+count for everything. `read:sessions:<chat id>:out` opens the chat's stream and nothing else of it.
 """
 
 from __future__ import annotations
@@ -60,17 +61,32 @@ class Identity:
         """
         if self.admin:
             return True
-        if any(f"{action}:sessions:{name}" in self.scopes for name in (session.chat_id, session.id)):
+        if any(f"{each}:sessions:{name}" in self.scopes for each in (action, "admin") for name in _names(session)):
             return True
         return self.may_all(action) and (self.user is None or self.user == session.user)
 
+    def may_follow(self, session: Session) -> bool:
+        """Whether this identity may read the stream of a chat."""
+        return self.may("read", session) or any(f"read:sessions:{name}:out" in self.scopes for name in _names(session))
+
+    def may_manage(self, session: Session) -> bool:
+        """Whether this identity may change or close a chat: more than a token for that chat allows."""
+        if any(f"admin:sessions:{name}" in self.scopes for name in _names(session)):
+            return True
+        return self.may_all("write") and self.user in (None, session.user)
+
     def may_all(self, action: Action) -> bool:
         """Whether this identity has the scope for chats in general."""
-        return self.admin or not self.scopes.isdisjoint({f"{action}:sessions", f"{action}:all"})
+        return self.admin or not self.scopes.isdisjoint({f"{action}:sessions", f"{action}:all", "admin:sessions"})
 
     def may_start(self, agent: str) -> bool:
         """Whether this identity may start chats with an agent."""
         return self.admin or not self.scopes.isdisjoint({f"write:tasks:{agent}", "write:tasks", "write:all"})
+
+
+def _names(session: Session) -> tuple[str, str]:
+    """What a chat goes by in scopes."""
+    return session.chat_id, session.id
 
 
 def session_scopes(chat_id: str) -> frozenset[str]:
