@@ -14,6 +14,7 @@ from chatagent.cli.sessions import sessions
 from chatagent.cli.settings import explain, settings
 from chatagent.cli.supervisor import EXIT_HOPELESS
 from chatagent.cli.token import token
+from chatagent.cli.types import types
 from chatagent.cli.web import web
 from chatagent.cli.worker import worker
 from chatagent.errors import ChatAgentError
@@ -31,6 +32,7 @@ app.command()(worker)
 app.command()(chat)
 app.add_typer(sessions, name="sessions")
 app.command()(token)
+app.command()(types)
 app.command()(settings)
 
 
