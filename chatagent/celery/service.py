@@ -14,7 +14,7 @@ from typing import Any
 
 from celery import Celery
 
-from chatagent.agent import Agent
+from chatagent.agent import Agent, CustomAgent
 from chatagent.celery.enqueue import Enqueue
 from chatagent.celery.loop import LoopThread
 from chatagent.errors import StoreDown
@@ -30,7 +30,7 @@ ANNOUNCE_S = 5.0
 #: Seconds after which a thread that waits for the interpreter gets it.
 _SWITCH_S = 0.0005
 #: Seconds beyond the grace period until a stop gives up.
-_STOP_MARGIN_S = 10.0
+_STOP_MARGIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,8 @@ class Service:
     def _card(self, agent: Agent[Any]) -> dict[str, Any]:
         return {
             "id": agent.id,
+            "kind": "custom" if isinstance(agent, CustomAgent) else "agent",
+            "busy": agent.options.busy,
             "queue": agent.options.queue or self._options.engine.queue,
             "description": agent.description,
             "model": agent.options.model or self._options.engine.turn.model,

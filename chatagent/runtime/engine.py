@@ -9,10 +9,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from chatagent.agent import Agent
 from chatagent.agent.task import Task
 from chatagent.agent.task_run import enter_launcher, enter_outlet
 from chatagent.errors import LeaseLost, StoreDown, TurnTimeout
 from chatagent.log import bind
+from chatagent.record import Busy
 from chatagent.runtime.admission import Admissions
 from chatagent.runtime.child import Children
 from chatagent.runtime.ending import give_up
@@ -69,7 +71,7 @@ class Engine:
         self._runs = Runs(store, self._suspend)
         self._leases = Leases(store, options.heartbeat_s)
         self._sweeper = Sweeper(store, dispatch, options.sweep_s)
-        self._admissions = Admissions(store)
+        self._admissions = Admissions(store, self._sweeper.send)
         self._children = Children(store.children, dispatch, options.queue)
         self._background: list[asyncio.Task[None]] = []
         self._draining = False
@@ -141,27 +143,36 @@ class Engine:
     async def _turn(self, agent_id: str, session_id: str, slot: Slot) -> str:
         agent = self.agents.get(agent_id)
         limit = agent.options.concurrency_limit if agent is not None else None
-        if limit is not None and not await self._admissions.enter(agent_id, session_id, limit):
+        if limit is None:
+            return await self._claim_and_run(agent, session_id, slot) or "nothing to do"
+        if not await self._admissions.enter(agent_id, session_id, limit):
             return "waiting for others"
+        ended = await self._claim_and_run(agent, session_id, slot)
+        if ended is None:
+            await self._admissions.refuse(agent_id, session_id, self._queue(agent_id))
+        elif ended != "lost":
+            await self._admissions.leave(agent_id, session_id, self._queue(agent_id))
+        return ended or "nothing to do"
+
+    async def _claim_and_run(self, agent: Kind | None, session_id: str, slot: Slot) -> str | None:
+        """How the turn ended; None when there was none."""
+        busy = agent.options.busy if isinstance(agent, Agent) else "enqueue"
+        claim = await self._claim(session_id, busy)
+        if claim is None:
+            return None
+        enter_slot(slot)
         try:
-            claim = await self._claim(session_id)
-            if claim is None:
-                return "nothing to do"
-            enter_slot(slot)
             with bind(session=claim.session_id, chat=claim.chat_id, turn=claim.turn):
                 return await self._claimed(claim, slot)
         except LeaseLost:
             logger.info("lease lost, another worker has the turn", extra={"session": session_id})
             return "lost"
-        finally:
-            if limit is not None:
-                await self._admissions.leave(agent_id, session_id, self._sweeper.send)
 
-    async def _claim(self, session_id: str) -> Claim | None:
+    async def _claim(self, session_id: str, busy: Busy) -> Claim | None:
         known = self._runs.known_epoch(session_id)
         while True:
             try:
-                return await self._store.claim(session_id, known_epoch=known)
+                return await self._store.claim(session_id, known_epoch=known, busy=busy)
             except StoreDown:
                 logger.warning("claim failed, Redis is away; trying again")
                 await asyncio.sleep(_RETRY_S)
@@ -210,7 +221,7 @@ class Engine:
         await turn.complete(str(committed.seq))
         if commit.run_s > 0 and commit.close is None:
             self._runs.park(run, commit.warm_s)
-            if not self._loops.waits(self.agents[claim.agent], claim.session_id):
+            if self._loops.is_over(claim.agent, claim.session_id):
                 await self._runs.drop(claim.session_id)
         return await self._follow(committed, claim, turn.outcome)
 
@@ -244,17 +255,17 @@ class Engine:
         self._spawn(self._runs.drop(session_id))
 
     async def _hand_back_all(self) -> None:
-        for active in self._leases:
-            if active.committed:
-                continue
-            active.handing_back = True
-            active.cancel("worker shutdown")
-            await active.done.wait()
-            if active.committed:
-                continue
-            settled = await self._hand_back(active.claim)
-            if settled is not None and settled.state == "queued":
-                await self._sweeper.send(settled, active.claim.session_id)
+        await asyncio.gather(*[self._pass_on(active) for active in self._leases if not active.committed])
+
+    async def _pass_on(self, active: Active) -> None:
+        active.handing_back = True
+        active.cancel("worker shutdown")
+        await active.done.wait()
+        if active.committed:
+            return
+        settled = await self._hand_back(active.claim)
+        if settled is not None and settled.state == "queued":
+            await self._sweeper.send(settled, active.claim.session_id)
 
     async def _hand_back(self, claim: Claim) -> Settled | None:
         try:

@@ -213,6 +213,7 @@ class Loops:
     def __init__(self, store: Takes, on_over: Callable[[str], None]) -> None:
         self._store = store
         self._on_over = on_over
+        self._custom: set[str] = set()
         self._loops: dict[str, LoopRun] = {}
         self._entered: dict[str, tuple[Run, Claim]] = {}
         self._handed: dict[str, _Handed] = {}
@@ -234,6 +235,7 @@ class Loops:
         # A loop stays in memory for as long as it waits.
         idle_s = agent.options.idle_timeout_s or agent.options.turn_timeout_s
         served: Agent[Any] = Agent(agent.id, run, replace(agent.options, idle_timeout_s=idle_s))
+        self._custom.add(agent.id)
         served.add("on_preload", preload)
         served.add("on_action", act)
         return served
@@ -273,12 +275,10 @@ class Loops:
         if (loop := self._loops.get(session_id)) is not None:
             loop.ring()
 
-    def waits(self, agent: Agent[Any], session_id: str) -> bool:
-        """Whether the agent has a loop that takes further turns; true for agents without loops."""
-        if agent.of("on_preload") and session_id not in self._loops:
-            return False
+    def is_over(self, agent_id: str, session_id: str) -> bool:
+        """Whether a custom agent's loop of this session has ended."""
         loop = self._loops.get(session_id)
-        return loop is None or not loop.over
+        return agent_id in self._custom and (loop is None or loop.over)
 
     async def end(self, session_id: str) -> None:
         """End the loop of a session, if there is one."""

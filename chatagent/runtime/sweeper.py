@@ -38,7 +38,8 @@ class Sweeper:
         overdue = await self._store.overdue()
         for start in range(0, len(overdue), _BATCH):
             batch = overdue[start : start + _BATCH]
-            await asyncio.gather(*[self._settle(session_id) for session_id in batch])
+            settled = await self._store.settle(batch)
+            await asyncio.gather(*[self._follow(each, at) for each, at in zip(settled, batch, strict=True)])
 
     async def send(self, settled: Settled, session_id: str) -> None:
         """Enqueue a turn; when the broker does not take it, a sweep comes back to it."""
@@ -47,8 +48,7 @@ class Sweeper:
         except Exception:
             logger.exception("turn not enqueued; the sweeper tries again")
 
-    async def _settle(self, session_id: str) -> None:
-        settled = await self._store.settle(session_id)
+    async def _follow(self, settled: Settled, session_id: str) -> None:
         if settled.state == "queued":
             logger.warning("session picked up by the sweeper", extra={"session": session_id})
             await self.send(settled, session_id)

@@ -247,4 +247,4 @@ def test_a_second_model_call_that_broke_is_redone_inside_its_step(
 
 async def _renewed(engine: Engine) -> None:
     """The heartbeat, now: how a silent zombie learns that it lost its lease."""
-    await engine._renew(list(engine._active.values()))
+    await engine.renew()
