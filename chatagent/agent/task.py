@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from chatagent.agent.task_run import RESULT_TTL_S, RUN_PREFIX, NewRun, current_launcher
+from chatagent.agent.task_run import RESULT_TTL_S, RUN_PREFIX, Ended, NewRun, current_launcher
 from chatagent.errors import BadRequest, ConfigError, TaskFailed, TooLarge
 from chatagent.ids import new_id
 
@@ -93,8 +93,9 @@ class Task(Generic[In, Out]):
         self.id = id
         self.function = function
         self.options = options
-        self.schema, self._takes_run = _signature(id, function, schema)
+        self.schema, returned, self._takes_run = _signature(id, function, schema)
         self._input: TypeAdapter[Any] = TypeAdapter(self.schema)
+        self._output: TypeAdapter[Any] = TypeAdapter(returned)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, here and now."""
@@ -120,8 +121,7 @@ class Task(Generic[In, Out]):
         run = self.new_run(payload, idempotency_key)
         launcher = current_launcher()
         await launcher.start(run)
-        ended = await launcher.wait(run.run_id)
-        return Result(run_id=run.run_id, output=ended.output, error=ended.error)
+        return self.result(run.run_id, await launcher.wait(run.run_id))
 
     def new_run(self, payload: In, idempotency_key: str | None = None) -> NewRun:
         """A run to be started: its payload checked, its id that of the key. Raises: BadRequest, TooLarge."""
@@ -140,6 +140,16 @@ class Task(Generic[In, Out]):
             place = ".".join(str(step) for step in ("payload", *first["loc"]))
             raise BadRequest(f"{first['msg']} (task {self.id!r})", field=place) from error
         return value
+
+    def result(self, run_id: str, ended: Ended) -> Result[Out]:
+        """How a run ended, its output as what the function is annotated to return (plain JSON if it is not)."""
+        if ended.error is not None:
+            return Result(run_id=run_id, error=ended.error)
+        try:
+            return Result(run_id=run_id, output=self._output.validate_python(ended.output))
+        except ValidationError as error:
+            message = f"the output of task {self.id!r} is not what it is annotated to return: {error}"
+            return Result(run_id=run_id, error={"name": "OutputMismatch", "message": message})
 
     def dump_output(self, output: Any) -> bytes:
         """What the function returned, as JSON. Raises: BadRequest for what JSON cannot say, TooLarge."""
@@ -196,13 +206,23 @@ def _read_options(id: str, given: dict[str, Any]) -> TaskOptions:
     return read
 
 
-def _signature(id: str, function: Callable[..., Any], schema: Any) -> tuple[Any, bool]:
-    """The type of the payload, and whether the function takes its run as well."""
+def _signature(id: str, function: Callable[..., Any], schema: Any) -> tuple[Any, Any, bool]:
+    """The types of the payload and of the output, and whether the function takes its run as well."""
     names = list(inspect.signature(function).parameters)
     if not 1 <= len(names) <= 2:
         raise ConfigError(f"task {id!r}: its function takes the payload, and the TaskRun if it wants")
-    hints = get_type_hints(function) if schema is None else {}
-    return (schema if schema is not None else hints.get(names[0], Any)), len(names) == 2
+    try:
+        hints = get_type_hints(function)
+    except NameError as error:
+        if schema is None:
+            raise ConfigError(f"task {id!r}: {error}; give it schema=, or define its model at module level") from error
+        hints = {}
+    returned = hints.get("return", Any)
+    return (
+        hints.get(names[0], Any) if schema is None else schema,
+        Any if returned is None else returned,
+        len(names) == 2,
+    )
 
 
 def _to_json(value: Any, what: str) -> Any:

@@ -132,7 +132,7 @@ class ChildRedis:
     async def start(self, run: NewRun, trace: Mapping[str, Any], queue: str) -> bool:
         """Make the session of a run; False when it is there. Raises: StoreDown."""
         async with store_errors():
-            _, answer = await run_async(self._client, *start_commands(self.keys, run, trace, queue))
+            *_, answer = await run_async(self._client, *start_commands(self.keys, run, trace, queue))
         return bool(answer[0] == b"created")
 
     async def ended(self, session_id: str) -> Ended | None:
@@ -214,13 +214,13 @@ class ChildRedis:
 
 def start_commands(keys: Keys, run: NewRun, trace: Mapping[str, Any], queue: str) -> list[Command]:
     """Index first, then make: a run whose starter dies in between is found by the sweeper."""
-    session_id = run.session_id
+    session_id, now = run.session_id, int(time.time() * 1000)
     fields: dict[str, Any] = {
         "id": session_id,
         "ext": run.run_id,
         "agent": run.task,
         "queue": run.queue or queue,
-        "type": "task",
+        "kind": "task",
         "user": trace.get("user") or "",
         "tags": "[]",
         "metadata": "null",
@@ -230,7 +230,8 @@ def start_commands(keys: Keys, run: NewRun, trace: Mapping[str, Any], queue: str
     body = encode_value({"task": run.task, "payload": run.payload, "trace": trace})
     flat = [item for pair in fields.items() for item in pair]
     return [
-        ("ZADD", keys.queued, int(time.time() * 1000), session_id),
+        ("ZADD", keys.queued, now, session_id),
+        ("ZADD", keys.listing("task", run.task), "NX", now, session_id),
         script("start")([keys.session(session_id), keys.inbox(session_id)], [body, FORGET_S, *flat]),
     ]
 
@@ -255,5 +256,5 @@ def read_ended(session_id: str, fields: Sequence[bytes | None]) -> Ended | None:
 
 def keep_commands(keys: Keys, session_id: str, ttl_s: float) -> list[Command]:
     """Let all keys of a session expire."""
-    names = (keys.session(session_id), keys.inbox(session_id), keys.outbox(session_id), keys.history(session_id))
-    return [("EXPIRE", name, max(1, int(ttl_s))) for name in names]
+    names = (keys.session, keys.inbox, keys.outbox, keys.history, keys.edits, keys.injected)
+    return [("EXPIRE", name(session_id), max(1, int(ttl_s))) for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from chatagent.agent.task import Handle, Result, Task
 from chatagent.agent.task_run import Trace, session_of_run
@@ -38,7 +38,7 @@ class Tasks:
         """Start a run; a key that was used before finds its run. Raises: BadRequest, TooLarge, StoreDown."""
         new = task.new_run(payload, idempotency_key)
         with store_errors():
-            _, answer = run(
+            *_, answer = run(
                 self._redis.client, *start_commands(self._redis.keys, new, Trace(user=user).to_dict(), self._queue)
             )
         if answer[0] == b"created":
@@ -51,7 +51,7 @@ class Tasks:
         with store_errors():
             (fields,) = run(self._redis.client, ended_command(self._redis.keys, session_id))
         ended = read_ended(session_id, fields)
-        return None if ended is None else Result(run_id=run_id, output=cast(Out, ended.output), error=ended.error)
+        return None if ended is None else task.result(run_id, ended)
 
     def wait(self, task: Task[Any, Out], run_id: str, *, timeout_s: float | None = None) -> Result[Out]:
         """Wait for a run's end. Raises: TimeoutError, NotFound, StoreDown."""
