@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnprocessableEntity
 
 from chatagent.errors import BadRequest
-from chatagent.flask import s2
+from chatagent.flask import records_api
 from chatagent.flask.access import require_manage, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
@@ -19,7 +17,6 @@ from chatagent.flask.message import read_json
 from chatagent.flask.session_api import session_json
 from chatagent.flask.session_request import read_tags
 from chatagent.redis.session import Session
-from chatagent.relay import Batch
 from chatagent.runtime.conversation import view
 
 _SESSION = "/api/v1/sessions/<path:chat_id>"
@@ -30,6 +27,7 @@ _MAX_NUMBER = 2**53
 
 def register(blueprint: Blueprint, gateway: Gateway) -> None:
     """Add the routes to a blueprint."""
+    records_api.register(blueprint, gateway)
 
     @blueprint.patch(_SESSION)
     def session_update(chat_id: str) -> Response:
@@ -57,13 +55,6 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         }
         return json_response({**found, "nextCursor": str(start)} if start else found)
 
-    @blueprint.get("/realtime/v1/sessions/<path:chat_id>/out/records")
-    def out_records(chat_id: str) -> Response:
-        """What the outbox holds after a cursor, without waiting."""
-        session = gateway.get(gateway.access.identify(request), chat_id)
-        after = _query_number("afterEventId", default=-1, least=0, most=_MAX_NUMBER)
-        return json_response({"records": _records(gateway, session, after)})
-
     @blueprint.post("/api/v1/auth/jwt/claims")
     def token_claims() -> Response:
         """What `auth.createPublicToken` puts into the tokens that it signs itself.
@@ -86,23 +77,6 @@ def read_changes(body: Mapping[str, Any], session: Session) -> dict[str, Any]:
             raise BadRequest("must be an object or null", field="metadata")
         changes["metadata"] = body["metadata"]
     return changes
-
-
-def _records(gateway: Gateway, session: Session, after: int) -> list[dict[str, Any]]:
-    """Records in the client's form, those that only count left out."""
-    encoder, now_ms, sent = s2.Encoder(None, lambda: None), int(time.time() * 1000), list[dict[str, Any]]()
-    last = -1
-    while found := gateway.backend.outbox.read(session.id, last):
-        sent += encoder.encode(Batch(found[0].seq, [each.raw for each in found]), now_ms)
-        last = found[-1].seq
-    return [_shown(each) for each in sent if each["seq_num"] > after and not s2.is_command(each)]
-
-
-def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
-    seq = record["seq_num"]
-    body = orjson.loads(record["body"]) if record["body"] else {}
-    shown = {"data": body.get("data"), "id": str(seq), "seqNum": seq}
-    return {**shown, "headers": record["headers"]} if "headers" in record else shown
 
 
 def _query_number(name: str, *, default: int, least: int, most: int) -> int:

@@ -85,7 +85,7 @@ class SessionApi:
             session = self.gateway.backend.sessions.update(session, {"trigger_config": wanted.trigger_config})
         token = self._token(session.chat_id, session_scopes(session.chat_id), session.user)
         further = {
-            "runId": session.run_id or f"run_{session.id.removeprefix('session_')}",
+            "runId": run_id(session),
             "publicAccessToken": token,
             "isCached": not created,
         }
@@ -140,6 +140,11 @@ class SessionApi:
 
     def _token(self, chat_id: str, scopes: frozenset[str], user: str | None) -> str:
         return self.gateway.access.tokens.mint(scopes, ttl_s=self.gateway.options.token_ttl_s, user=user)
+
+
+def run_id(session: Session) -> str:
+    """The run that serves a chat; before the first, a name that stands for it."""
+    return session.run_id or f"run_{session.id.removeprefix('session_')}"
 
 
 def session_json(session: Session) -> dict[str, Any]:
