@@ -27,6 +27,7 @@ from chatagent.llm.result import Answer, StreamTextResult
 from chatagent.llm.step import Step
 from chatagent.llm.stop import StopCondition, has_tool_call, step_count_is
 from chatagent.llm.stream_text import stream_text
+from chatagent.llm.subagent import SubAgentFailed, last_text, stream_to_tool_output
 from chatagent.llm.summary import summarize_with
 from chatagent.llm.tool import FunctionTool, Tool, client_tool, to_tool, to_tools, tool
 from chatagent.llm.usage import Usage
@@ -50,6 +51,7 @@ __all__ = [
     "StopCondition",
     "StreamOptions",
     "StreamTextResult",
+    "SubAgentFailed",
     "Summarize",
     "Tool",
     "ToolCall",
@@ -69,10 +71,12 @@ __all__ = [
     "has_tool_call",
     "is_compaction_safe",
     "keep_last",
+    "last_text",
     "load_litellm",
     "more_tokens_than",
     "step_count_is",
     "stream_text",
+    "stream_to_tool_output",
     "summarize_with",
     "summary_message",
     "to_tool",

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from chatagent.ids import new_id
 from chatagent.llm.demo_answer import ANSWERS, FALLBACK, THOUGHTS
 
 #: Seconds per word when nothing else is said.
@@ -84,7 +85,6 @@ async def stream(
     name, _, suffix = model.rpartition("/")[2].partition("@")
     pace_s = float(options.get("demo_pace_s", suffix or PACE_S))
     planned = plan(name, messages, options.get("tools") or ())
-    made = sum(len(each.get("tool_calls") or ()) for each in messages)
 
     def chunk(finish_reason: str | None = None, **delta: Any) -> Any:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
@@ -97,7 +97,7 @@ async def stream(
     for at, (tool, arguments) in enumerate(planned.calls):
         await asyncio.sleep(pace_s)
         function = {"name": tool, "arguments": orjson.dumps(arguments).decode()}
-        call = {"index": at, "id": f"call_{made + at + 1}", "type": "function", "function": function}
+        call = {"index": at, "id": new_id("call_"), "type": "function", "function": function}
         yield chunk(tool_calls=[call])
     prompt = sum(len(_words(_text(each))) for each in messages)
     completion = len(_words(planned.reasoning + planned.text)) + len(planned.calls)

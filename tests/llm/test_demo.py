@@ -126,3 +126,9 @@ def test_required_arguments_come_from_the_question(schema: dict[str, Any], quest
 def test_it_has_an_answer_to_everything(question: str, name: str) -> None:
     planned = plan(name, [{"role": "user", "content": question}], [each.definition for each in TOOLS])
     assert planned.text or planned.calls
+
+
+def test_no_two_calls_of_a_chat_have_the_same_id(model: Model) -> None:
+    asked = "What time is it, and how is the weather in Rome?"
+    first, second = (of_kind(ask(model, asked, tools=TOOLS), "tool-input-available") for _ in range(2))
+    assert len({each["toolCallId"] for each in [*first, *second]}) == 4
