@@ -161,7 +161,9 @@ async def _until(work: Awaitable[Any], signal: AbortSignal | None) -> None:
     try:
         await task
     except asyncio.CancelledError:
-        if not task.cancelled() or signal is None or not signal.aborted:
+        ourselves = asyncio.current_task()
+        assert ourselves is not None
+        if ourselves.cancelling() or signal is None or not signal.aborted:
             task.cancel()
             raise
     finally:

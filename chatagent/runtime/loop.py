@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a loop has to clean up when it is told to end, before it is cancelled.
 END_S = 5.0
+#: Seconds between two looks for a message that is to join a turn, should no doorbell ring.
+_LOOK_S = 5.0
 
 
 class Takes(Protocol):
@@ -94,9 +96,13 @@ class LoopRun:
             return await self.wait(timeout_s)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while not await self._reserve(handed):
+                while True:
                     self._wake.clear()
-                    await self._wake.wait()
+                    if await self._reserve(handed):
+                        break
+                    with suppress(TimeoutError):
+                        # A doorbell may be lost.
+                        await asyncio.wait_for(self._wake.wait(), _LOOK_S)
         if not self._reserved:
             return None
         record = self._reserved.pop(0)
