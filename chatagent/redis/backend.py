@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.inbox import Durability
 from chatagent.redis.keys import DEFAULT_PREFIX, Keys
-from chatagent.redis.lease import LeaseOptions
+from chatagent.redis.store import LeaseOptions
 from chatagent.redis.worker import WorkerRedis
 
 

@@ -11,10 +11,12 @@ import orjson
 import redis
 import redis.asyncio
 
+from chatagent.record import Busy
 from chatagent.redis.keys import Keys
-from chatagent.redis.lease import store_errors as async_store_errors
 from chatagent.redis.script import run_async
 from chatagent.redis.session import store_errors
+from chatagent.redis.store import store_errors as async_store_errors
+from chatagent.runtime.port import SessionKind
 
 #: Seconds after which a silent worker counts as gone; it announces itself every 5.
 ALIVE_S = 20.0
@@ -32,6 +34,9 @@ class AgentCard:
     model: str | None
     examples: tuple[str, ...]
     online: bool
+    #: What it does with messages that come while it is busy.
+    busy: Busy = "enqueue"
+    kind: SessionKind = "agent"
 
 
 class Announcer:
@@ -95,4 +100,6 @@ def _card(agent_id: str, card: Mapping[str, Any]) -> AgentCard:
         model=card.get("model"),
         examples=tuple(card.get("examples", ())),
         online=card.get("seen_ms", 0) > (time.time() - ALIVE_S) * 1000,
+        busy=card.get("busy") or "enqueue",
+        kind=card.get("kind") or "agent",
     )

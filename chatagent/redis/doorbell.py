@@ -2,6 +2,7 @@
 
 Payload of an outbox bell: `<first seq> <count>`, then one line per record unless the batch was too large to carry.
 Payload of a worker bell: `<kind> <session id> <seq>`.
+Payload of a queue's bell (unread messages came, changed or went): `-1 0`, on the outbox's channel.
 Payload of a feed's bell (a chat of a listing changed): an outbox bell whose one record is the session id.
 """
 
@@ -38,6 +39,11 @@ def parse_worker_bell(payload: bytes) -> tuple[str, str, int]:
     """Read a worker bell: kind, session id, seq."""
     kind, session_id, seq = payload.decode().split(" ")
     return kind, session_id, int(seq)
+
+
+def tell_queue(keys: Keys, session_id: str) -> Command:
+    """The command that says that the unread messages of a session changed."""
+    return ("PUBLISH", keys.out_channel(session_id), "-1 0")
 
 
 def tell_feeds(keys: Keys, session_id: str, labels: Iterable[Sequence[str]]) -> list[Command]:

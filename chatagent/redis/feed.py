@@ -15,7 +15,7 @@ from typing import Any, Literal
 import orjson
 import redis
 
-from chatagent.redis.doorbell import tell_feeds
+from chatagent.redis.doorbell import tell_feeds, tell_queue
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import Command, run
 from chatagent.redis.session import Place, Session, Sessions, labels, pairs, read_session, store_errors
@@ -36,12 +36,13 @@ class Activity:
 
 
 def active(keys: Keys, session: Session) -> list[Command]:
-    """The commands that put a chat on top of its listings and tell their feeds."""
+    """The commands that put a chat on top of its listings, and tell their feeds and its own readers."""
     now = int(time.time() * 1000)
     stands = labels(session.agent, session.user, session.tags)
     return [
         *[("ZADD", keys.listing(*label), now, session.id) for label in stands],
         *tell_feeds(keys, session.id, stands),
+        tell_queue(keys, session.id),
     ]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import redis
 
 from chatagent.errors import NotFound
-from chatagent.record import InRecord, Kind
+from chatagent.record import InRecord
+from chatagent.redis.entry import read_inbox_entry
 from chatagent.redis.keys import Keys
 from chatagent.redis.session import Session, read_session, store_errors
 from chatagent.ui import decode
@@ -39,24 +40,14 @@ class History:
             pipe.hgetall(self.keys.session(session_id))
             pipe.lrange(self.keys.history(session_id), 0, -1)
             pipe.xrange(self.keys.inbox(session_id))
-            fields, messages, entries = pipe.execute()
+            pipe.hgetall(self.keys.edits(session_id))
+            fields, messages, entries, edits = pipe.execute()
         if not fields:
             raise NotFound(f"there is no session {session_id!r}")
         session = read_session(fields)
-        records = [read_inbox_entry(entry) for entry in entries]
+        records = [read_inbox_entry(entry, edits) for entry in entries]
         return Snapshot(
             session=session,
             messages=[decode(message) for message in messages],
             unread=[record for record in records if record.seq > session.in_cursor],
         )
-
-
-def read_inbox_entry(entry: tuple[bytes, dict[bytes, bytes]]) -> InRecord:
-    """One stream entry of an inbox."""
-    entry_id, found = entry
-    return InRecord(
-        seq=int(entry_id.split(b"-")[0]) - 1,
-        kind=cast(Kind, found[b"k"].decode()),
-        payload=decode(found[b"p"]),
-        at_ms=int(found[b"t"]),
-    )

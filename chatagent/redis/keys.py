@@ -19,7 +19,7 @@ class Keys:
         return f"{self.prefix}:{{{session_id}}}:session"
 
     def inbox(self, session_id: str) -> str:
-        """STREAM with ids `<seq+1>-0`, fields `k` kind, `p` payload JSON, `t` ms."""
+        """STREAM with ids `<seq+1>-0`, fields `k` kind, `p` payload JSON, `t` ms, `b` busy policy, in this order."""
         return f"{self.prefix}:{{{session_id}}}:in"
 
     def outbox(self, session_id: str) -> str:
@@ -29,6 +29,14 @@ class Keys:
     def history(self, session_id: str) -> str:
         """LIST of UIMessage JSON, oldest first."""
         return f"{self.prefix}:{{{session_id}}}:history"
+
+    def edits(self, session_id: str) -> str:
+        """HASH: what was changed in unread records: `p<seq>` payload, `b<seq>` busy policy, `t<seq>` id of the call."""
+        return f"{self.prefix}:{{{session_id}}}:edits"
+
+    def injected(self, session_id: str) -> str:
+        """LIST of model messages as JSON that the next turn takes over, oldest first."""
+        return f"{self.prefix}:{{{session_id}}}:inject"
 
     def part(self, session_id: str, part_id: str) -> str:
         """STRING with a TTL: what a send with this part id was answered."""
@@ -52,9 +60,20 @@ class Keys:
         """ZSET session id → ms when a task was to come: where the sweeper looks for lost tasks."""
         return f"{self.prefix}:queued"
 
-    def listing(self, *labels: str) -> str:
-        """ZSET session id → last activity in ms: all sessions, or those of `agent:<id>`, `user:<id>`, `tag:<tag>`."""
-        return ":".join((f"{self.prefix}:sessions", *(labels or ("all",))))
+    def listing(self, *labels: str, status: str | None = None) -> str:
+        """ZSET session id → last activity in ms: all sessions, or those of `agent:<id>`, `user:<id>`, `tag:<tag>`.
+
+        With `status` (`waiting`, `closed`) those among them that may be so.
+        """
+        return ":".join((f"{self.prefix}:sessions{f'-{status}' if status else ''}", *(labels or ("all",))))
+
+    def places(self, agent: str) -> str:
+        """ZSET session id → ms until which it holds one of the agent's places."""
+        return f"{self.prefix}:{{agent:{agent}}}:places"
+
+    def waiting(self, agent: str) -> str:
+        """ZSET session id → µs when it began to wait for a place."""
+        return f"{self.prefix}:{{agent:{agent}}}:waiting"
 
     @property
     def agents(self) -> str:

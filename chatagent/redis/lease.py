@@ -1,105 +1,93 @@
-"""Sessions from the worker's side: claim, renew, append, commit, settle. Every write carries the lease's epoch."""
+"""Sessions from the worker's side: claim, renew, append, commit. Every write carries the lease's epoch."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from typing import Any
 
-import orjson
 import redis.asyncio
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chatagent.errors import LeaseLost, StoreDown
+from chatagent.errors import LeaseLost, NotFound, StoreDown
 from chatagent.ids import new_id
-from chatagent.record import InRecord, Kind
+from chatagent.record import Busy, InRecord
+from chatagent.redis.claim import Holder, claim_command, read_claim
+from chatagent.redis.commit import amend_command, commit_command
 from chatagent.redis.doorbell import MAX_BELL_BYTES, tell_feeds
+from chatagent.redis.entry import read_inbox_entry
 from chatagent.redis.feed import outcome_fields
+from chatagent.redis.injection import inject_command
 from chatagent.redis.keys import Keys
-from chatagent.redis.script import run_async, script
+from chatagent.redis.overdue import Overdue
+from chatagent.redis.place import Places
+from chatagent.redis.script import Command, run_async, script
 from chatagent.redis.session import labels, pairs
+from chatagent.redis.store import LeaseOptions, store_errors
+from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
-from chatagent.ui import decode, encode
 
 logger = logging.getLogger(__name__)
 
-#: Overdue sessions that one sweep looks at.
-_SWEEP_PAGE = 200
 
-
-@dataclass(frozen=True, slots=True)
-class LeaseOptions:
-    """How this worker holds sessions."""
-
-    #: Unique per process: an owner that restarts is another owner.
-    owner: str
-    #: Queue that only this worker consumes; a warm session's next message goes there.
-    queue: str
-    #: Seconds a silent worker keeps its session.
-    lease_s: float = 15.0
-    #: Seconds a task may take to come before it is sent again.
-    claim_grace_s: float = 5.0
-
-    @property
-    def lease_ms(self) -> int:
-        return int(self.lease_s * 1000)
-
-
-@asynccontextmanager
-async def store_errors() -> AsyncIterator[None]:
-    """Translate the errors of redis-py, once, at the edge."""
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise StoreDown("Redis does not answer") from error
-
-
-class Leases:
+class Leases(Overdue, Places):
     """The worker's store (`chatagent.runtime.port.Store`)."""
 
     def __init__(self, client: redis.asyncio.Redis, keys: Keys, options: LeaseOptions) -> None:
-        self.client = client
-        self.keys = keys
-        self.options = options
+        super().__init__(client, keys, options)
         self._background: set[asyncio.Task[None]] = set()
 
-    async def claim(self, session_id: str, *, known_epoch: int = -1) -> Claim | None:
+    async def claim(self, session_id: str, *, known_epoch: int = -1, busy: Busy = "enqueue") -> Claim | None:
         """Take the lease; None when another holds it, nothing is unread or there is no such session.
 
         The sweeper's index is written first: a claim that we do not live to see is found when its lease lapses.
         """
-        keys = self.keys
-        names = [keys.session(session_id), keys.inbox(session_id), keys.outbox(session_id), keys.history(session_id)]
-        args = [
-            self.options.owner,
-            self.options.lease_ms,
-            known_epoch,
-            new_id("run_"),
-            keys.out_channel(session_id),
-            new_id(),
-        ]
+        holder = Holder(self.options.owner, self.options.lease_ms)
+        command = claim_command(self.keys, session_id, holder, known_epoch=known_epoch, busy=busy)
         async with store_errors():
-            _, answer = await run_async(self.client, self._index(session_id), script("claim")(names, args))
-            if answer[0] != b"ok":
-                return None
-        claim = _claim(answer, known_epoch)
-        self._spawn(self._forget_task(claim))
+            _, answer = await run_async(self.client, self._index(session_id), command)
+        claim = read_claim(answer)
+        if claim is not None:
+            self._spawn(self._forget_task(claim))
         return claim
 
+    async def take(self, claim: Claim, busy: Collection[Busy] | None = None) -> list[InRecord]:
+        """Reserve unread messages for this turn (None: all); those that it has reserved before are among them.
+
+        Raises: LeaseLost.
+        """
+        if busy is not None and not busy:
+            return []
+        keys, session_id = self.keys, claim.session_id
+        names = [keys.session(session_id), keys.inbox(session_id), keys.edits(session_id)]
+        answer = await self._fenced(script("take")(names, [claim.epoch, *(busy or ())]))
+        edits = pairs(answer[2])
+        return [read_inbox_entry(entry, edits) for entry in answer[1]]
+
+    async def mark(self, claim: Claim, fields: Mapping[str, bytes]) -> None:
+        """Write fields of the session while the turn runs. Raises: LeaseLost."""
+        flat = [item for pair in fields.items() for item in pair]
+        await self._fenced(script("mark")([self.keys.session(claim.session_id)], [claim.epoch, *flat]))
+
+    async def inject(self, session_id: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Put model messages where the next turn finds them. Raises: NotFound."""
+        async with store_errors():
+            (answer,) = await run_async(self.client, inject_command(self.keys, session_id, messages))
+        if answer[0] == b"missing":
+            raise NotFound(f"there is no session {session_id!r}")
+
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
-        """Keep leases, in one round trip."""
+        """Keep leases, and the places that go with them, in one round trip."""
         renew = script("renew")
         commands = [
             renew([self.keys.session(claim.session_id)], [claim.epoch, self.options.lease_ms]) for claim in claims
         ]
+        session_ids = [claim.session_id for claim in claims]
+        behind = [*[self._index(session_id) for session_id in session_ids], *self._keep_places(session_ids)]
         async with store_errors():
-            answers = await run_async(self.client, *commands, *[self._index(claim.session_id) for claim in claims])
-        return [_held(answer, stopped=1, unread=2) for answer in answers[: len(commands)]]
+            answers = await run_async(self.client, *commands, *behind)
+        return [_held(answer, stopped=1, unread=2, forgotten=4) for answer in answers[: len(commands)]]
 
     async def append(self, batches: Sequence[Batch]) -> list[Held | LeaseLost]:
         """Write batches of many sessions in one round trip; a batch that was written before is not written again."""
@@ -120,105 +108,71 @@ class Leases:
         ]
         async with store_errors():
             answers = await run_async(self.client, *commands)
-        return [_held(answer, stopped=2) for answer in answers]
+        return [_held(answer, stopped=2, unread=3, forgotten=4) for answer in answers]
 
     async def commit(self, commit: Commit) -> Committed:
         """End a turn. Raises: LeaseLost."""
-        keys, claim, changes = self.keys, commit.claim, commit.changes
-        session_id = claim.session_id
-        fields = {**commit.fields, **outcome_fields(commit)}
-        replaced = [(at, encode(message)) for at, message in changes.replaced]
-        names = [keys.session(session_id), keys.inbox(session_id), keys.outbox(session_id), keys.history(session_id)]
-        args: list[Any] = [
-            claim.epoch,
-            claim.record.seq,
-            changes.keep,
-            keys.out_channel(session_id),
-            self.options.queue,
-            int(commit.warm_s * 1000),
-            orjson.dumps(commit.headers),
-            len(replaced),
-            *[item for pair in replaced for item in pair],
-            len(changes.appended),
-            *[encode(message) for message in changes.appended],
-            len(fields),
-            *[item for pair in fields.items() for item in pair],
-            *commit.records,
-        ]
+        claim, keys = commit.claim, self.keys
+        before, after = self._list(commit)
         async with store_errors():
-            answer, *_ = await run_async(
+            replies = await run_async(
                 self.client,
-                script("commit")(names, args),
-                ("ZREM", keys.leases, session_id),
-                *self._touch(claim),
+                *before,
+                commit_command(keys, commit, self.options.queue),
+                ("ZREM", keys.leases, claim.session_id),
+                *after,
             )
+        answer = replies[len(before)]
         if answer[0] == b"lost":
-            raise LeaseLost(session_id)
-        if answer[2] == 1:
-            await self._index_queued(session_id)
-            return Committed(answer[1], Settled("queued", claim.agent, answer[3].decode()))
-        return Committed(answer[1], Settled("idle"))
-
-    async def hand_back(self, claim: Claim) -> Settled:
-        """Give a turn up so that another worker resumes it; it does not count as an attempt."""
-        return await self._settle(claim.session_id, str(claim.epoch))
-
-    async def cool(self, session_ids: Sequence[str]) -> None:
-        """Forget that these sessions are warm here: their next message goes to any worker."""
-        cool = "if redis.call('HGET', KEYS[1], 'warm') == ARGV[1] then redis.call('HSET', KEYS[1], 'warm', '') end"
+            raise LeaseLost(claim.session_id)
+        if answer[2] != 1:
+            return Committed(answer[1], Settled("idle"))
         async with store_errors():
-            if session_ids:
-                names = [self.keys.session(session_id) for session_id in session_ids]
-                await run_async(self.client, *[("EVAL", cool, 1, name, self.options.queue) for name in names])
+            await run_async(self.client, *self._index_queued(claim.session_id))
+        return Committed(answer[1], Settled("queued", claim.agent, answer[3].decode()))
 
-    async def settle(self, session_id: str) -> Settled:
-        """Decide what an overdue session needs, and keep the sweeper's indexes true."""
-        return await self._settle(session_id, "")
-
-    async def overdue(self) -> list[str]:
-        """Sessions whose lease lapsed or whose task did not come, oldest first."""
-        now = int(time.time() * 1000)
-        late = now - int(self.options.claim_grace_s * 1000)
+    async def amend(self, claim: Claim, changes: Changes, fields: Mapping[str, bytes]) -> bool:
+        """Change history and fields after the commit of `claim`; False when the chat has moved on since."""
+        command = amend_command(self.keys, claim, changes, fields, new_id())
         async with store_errors():
-            lapsed, unclaimed = await run_async(
-                self.client,
-                ("ZRANGEBYSCORE", self.keys.leases, "-inf", now, "LIMIT", 0, _SWEEP_PAGE),
-                ("ZRANGEBYSCORE", self.keys.queued, "-inf", late, "LIMIT", 0, _SWEEP_PAGE),
-            )
-        return list(dict.fromkeys(member.decode() for member in [*lapsed, *unclaimed]))
+            (answer,) = await run_async(self.client, command)
+        return bool(answer[0] == b"ok")
 
-    async def _settle(self, session_id: str, epoch: str) -> Settled:
-        grace_ms = int(self.options.claim_grace_s * 1000)
-        keys = self.keys
+    async def suspend(self, session_ids: Sequence[str]) -> None:
+        """Their runs are no longer warm here: any worker resumes them, as the same runs."""
+        suspend = script("suspend")
+        commands = [suspend([self.keys.session(session_id)], [self.options.queue]) for session_id in session_ids]
         async with store_errors():
-            before, answer = await run_async(
-                self.client,
-                ("ZSCORE", keys.queued, session_id),
-                script("settle")([keys.session(session_id)], [epoch, grace_ms]),
-            )
-            state = answer[0].decode()
-            if state == "queued":
-                await self._index_queued(session_id)
-                return Settled("queued", answer[1].decode(), answer[2].decode())
-            if state == "held":
-                await run_async(self.client, ("ZADD", keys.leases, answer[1], session_id))
-                await self._forget_queued(session_id, before)
-            elif state == "waiting":
-                due = answer[1] - grace_ms
-                await run_async(self.client, ("ZADD", keys.queued, due, session_id), ("ZREM", keys.leases, session_id))
-            elif state in ("idle", "missing"):
-                await run_async(self.client, ("ZREM", keys.leases, session_id))
-                await self._forget_queued(session_id, before)
-        return Settled(state)
+            if commands:
+                await run_async(self.client, *commands)
 
-    async def _index_queued(self, session_id: str) -> None:
-        now = int(time.time() * 1000)
+    async def _fenced(self, command: Command) -> list[Any]:
+        """Send a command that needs the lease. Raises: LeaseLost."""
         async with store_errors():
-            await run_async(
-                self.client,
-                ("ZADD", self.keys.queued, now, session_id),
-                ("ZREM", self.keys.leases, session_id),
-            )
+            (answer,) = await run_async(self.client, command)
+        if answer[0] == b"lost":
+            raise LeaseLost
+        return list(answer)
+
+    def _list(self, commit: Commit) -> tuple[list[Command], list[Command]]:
+        """What a commit does to the listings, before and after it. An entry too many is dropped by its reader."""
+        claim, now = commit.claim, int(time.time() * 1000)
+        found = labels(claim.agent, claim.user, claim.tags, claim.kind)
+        outcome = outcome_fields(commit).get("outcome")
+        before: list[Command] = []
+        # A listing that was left meanwhile stays left.
+        after: list[Command] = [("ZADD", self.keys.listing(*label), "XX", now, claim.session_id) for label in found]
+        if outcome == b"waiting":
+            before += [("ZADD", self.keys.listing(*label, status="waiting"), now, claim.session_id) for label in found]
+        elif outcome is not None:
+            after += [("ZREM", self.keys.listing(*label, status="waiting"), claim.session_id) for label in found]
+        if commit.close is not None:
+            before += [("ZADD", self.keys.listing(*label, status="closed"), now, claim.session_id) for label in found]
+        return before, after + self._tell(claim)
+
+    def _tell(self, claim: Claim) -> list[Command]:
+        found = labels(claim.agent, claim.user, claim.tags, claim.kind)
+        return tell_feeds(self.keys, claim.session_id, [] if claim.kind == "task" else found)
 
     async def _forget_task(self, claim: Claim) -> None:
         """The task came. Nobody waits for this: an entry that stays is dropped by the sweeper."""
@@ -233,61 +187,13 @@ class Leases:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _forget_queued(self, session_id: str, score: Any) -> None:
-        """Drop an index entry unless a send renewed it since we looked."""
-        if score is not None:
-            drop = "if redis.call('ZSCORE', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('ZREM', KEYS[1], ARGV[1]) end"
-            seen = int(score) if float(score).is_integer() else score
-            await run_async(self.client, ("EVAL", drop, 1, self.keys.queued, session_id, seen))
-
-    def _index(self, session_id: str) -> tuple[Any, ...]:
+    def _index(self, session_id: str) -> Command:
         deadline = int(time.time() * 1000) + self.options.lease_ms
         return ("ZADD", self.keys.leases, deadline, session_id)
 
-    def _touch(self, claim: Claim) -> list[tuple[Any, ...]]:
-        now = int(time.time() * 1000)
-        return [
-            ("ZADD", self.keys.listing(*label), now, claim.session_id)
-            for label in labels(claim.agent, claim.user, claim.tags)
-        ] + self._tell(claim)
 
-    def _tell(self, claim: Claim) -> list[tuple[Any, ...]]:
-        return tell_feeds(self.keys, claim.session_id, labels(claim.agent, claim.user, claim.tags))
-
-
-def _held(answer: list[Any], *, stopped: int, unread: int | None = None) -> Held | LeaseLost:
-    """The answer of a script that needs the lease; `stopped` and `unread` are where it says so."""
+def _held(answer: list[Any], *, stopped: int, unread: int, forgotten: int) -> Held | LeaseLost:
+    """The answer of a script that needs the lease; the numbers are where it says what."""
     if answer[0] == b"lost":
         return LeaseLost()
-    return Held(stopped=answer[stopped] == 1, unread=0 if unread is None else answer[unread])
-
-
-def _claim(answer: list[Any], known_epoch: int) -> Claim:
-    _, flat, seq, kind, payload, at_ms, stopped, history, tail = answer
-    fields: Mapping[bytes, bytes] = pairs(flat)
-
-    def text(name: bytes) -> str | None:
-        value = fields.get(name)
-        return value.decode() if value else None
-
-    epoch = int(fields[b"epoch"])
-    return Claim(
-        session_id=fields[b"id"].decode(),
-        chat_id=fields[b"ext"].decode(),
-        agent=fields[b"agent"].decode(),
-        epoch=epoch,
-        turn=int(fields[b"turn"]),
-        attempt=int(fields[b"attempts"]),
-        record=InRecord(seq, cast(Kind, kind.decode()), decode(payload), at_ms),
-        stopped=stopped == 1,
-        history=None if known_epoch == epoch - 1 else [decode(message) for message in history],
-        tail=list(tail),
-        run_id=text(b"run_id") or "",
-        previous_run_id=text(b"previous_run_id"),
-        user=text(b"user"),
-        title=text(b"title"),
-        tags=tuple(orjson.loads(fields.get(b"tags") or b"[]")),
-        metadata=orjson.loads(fields.get(b"metadata") or b"null"),
-        locals=orjson.loads(fields.get(b"locals") or b"{}"),
-        usage=orjson.loads(fields.get(b"usage") or b"{}"),
-    )
+    return Held(stopped=answer[stopped] == 1, unread=answer[unread], forgotten=answer[forgotten] == 1)

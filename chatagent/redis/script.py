@@ -13,7 +13,12 @@ import redis
 import redis.asyncio
 from redis.exceptions import NoScriptError
 
-VERBS = ("create", "push", "claim", "renew", "append", "commit", "settle", "close", "start", "stream")
+VERBS = (
+    *("create", "close", "expire", "start"),
+    *("push", "edit", "cancel", "inject"),
+    *("claim", "take", "mark", "renew", "append", "stream", "commit", "amend", "suspend", "settle"),
+    *("admit", "release"),
+)
 
 #: One Redis command: its name and arguments.
 Command = tuple[Any, ...]

@@ -11,7 +11,8 @@ from chatagent.redis.connection import connect_async
 from chatagent.redis.directory import Announcer
 from chatagent.redis.doorbell import listen, parse_worker_bell
 from chatagent.redis.keys import Keys
-from chatagent.redis.lease import LeaseOptions, Leases
+from chatagent.redis.lease import Leases
+from chatagent.redis.store import LeaseOptions
 
 
 class WorkerRedis(Leases):

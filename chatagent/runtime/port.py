@@ -20,6 +20,8 @@ Outcome = Literal["completed", "stopped", "failed", "waiting"]
 RunState = Literal["warm", "suspended", "new"]
 #: Why an attempt at a message was not the first: its worker died, or handed it back at a shutdown.
 Cause = Literal["crashed", "shutdown"]
+#: Whose sessions: an agent's, a loop's of the author's own, or the runs of a plain task.
+SessionKind = Literal["agent", "custom", "task"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Claim:
     injected: tuple[dict[str, Any], ...] = ()
     #: What the model reads beside the UI messages: summaries and injected messages (session field `lane`).
     lane: dict[str, Any] = field(default_factory=dict)
+    kind: SessionKind = "agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,8 @@ class Store(Protocol):
     async def take(self, claim: Claim, busy: Collection[Busy] | None = None) -> list[InRecord]:
         """Reserve unread messages for this turn (None: all), so that they can no longer be edited or cancelled.
 
-        They stay in the inbox until the commit names them as consumed: a turn that dies has not lost them.
+        What this turn has reserved before is among the answer. They stay in the inbox until the commit names them as
+        consumed: a turn that dies has not lost them.
         Raises: LeaseLost.
         """
 
@@ -150,7 +154,7 @@ class Store(Protocol):
         """Write fields of the session while the turn runs. Raises: LeaseLost."""
 
     async def inject(self, session_id: str, messages: Sequence[dict[str, Any]]) -> None:
-        """Put model messages where the next turn, or the next step of the running one, finds them."""
+        """Put model messages where the next turn finds them. Raises: NotFound."""
 
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
         """Keep leases, in one round trip."""
@@ -173,8 +177,18 @@ class Store(Protocol):
     async def overdue(self) -> list[str]:
         """Sessions whose lease lapsed or whose task did not come."""
 
-    async def settle(self, session_id: str) -> Settled:
-        """Decide what an overdue session needs."""
+    async def settle(self, session_ids: Sequence[str]) -> list[Settled]:
+        """Decide what overdue sessions need, in one go."""
+
+    async def admit(self, agent: str, session_id: str, limit: int) -> bool:
+        """Whether the session may be answered now, as one of at most `limit` of its agent over all workers.
+
+        To be asked before the claim. A session that is refused stays queued, and waits in order of arrival: `release`
+        says when it is its turn, and the sweeper finds it anyway. `renew` keeps the place; with its worker it lapses.
+        """
+
+    async def release(self, agent: str, session_id: str) -> str | None:
+        """Give the place of `admit` back; returns the session that waits longest, for the caller to enqueue."""
 
 
 class WorkerStore(Store, Protocol):

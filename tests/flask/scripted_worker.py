@@ -11,14 +11,15 @@ from typing import Any
 import orjson
 import redis
 
-from chatagent.ids import new_id
 from chatagent.record import InRecord
+from chatagent.redis.claim import Holder, claim_command, read_claim
+from chatagent.redis.commit import commit_command
 from chatagent.redis.connection import connect
 from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run, script
-from chatagent.redis.session import pairs
 from chatagent.runtime.conversation import apply, changes
+from chatagent.runtime.port import Claim, Commit
 from chatagent.ui import encode, fold_message
 
 #: Redis list into which the gateways of tests put what they would send to Celery.
@@ -34,13 +35,13 @@ class Turn:
     """One claimed turn. `append` streams chunks, `commit` ends it."""
 
     worker: ScriptedWorker
-    session_id: str
-    epoch: int
-    record: InRecord
-    history: list[Message]
-    stopped: bool
+    claimed: Claim
 
     def __post_init__(self) -> None:
+        self.session_id, self.epoch = self.claimed.session_id, self.claimed.epoch
+        self.record: InRecord = self.claimed.record
+        self.history: list[Message] = self.claimed.history or []
+        self.stopped = self.claimed.stopped
         self.chunks: list[Chunk] = []
         self.batch = 0
         applied = apply(self.history, self.record)
@@ -77,13 +78,8 @@ class Turn:
         kept = self.messages[:-1] if self.initial is not None else self.messages
         edit = changes(self.history, [*kept, message])
         headers = {"in": self.record.seq, "turn": 0, "outcome": outcome, "message_id": message["id"]}
-        replaced = [item for at, new in edit.replaced for item in (at, orjson.dumps(new))]
-        keys = self.worker.keys
-        names = [keys.session, keys.inbox, keys.outbox, keys.history]
-        args: list[Any] = [self.epoch, self.record.seq, edit.keep, keys.out_channel(self.session_id), "", 0]
-        args += [orjson.dumps(headers), len(edit.replaced), *replaced, len(edit.appended)]
-        args += [*map(orjson.dumps, edit.appended), 0, *map(encode, chunks)]
-        (answer,) = run(self.worker.client, script("commit")([name(self.session_id) for name in names], args))
+        commit = Commit(self.claimed, edit, [encode(chunk) for chunk in chunks], headers, {}, warm_s=0)
+        (answer,) = run(self.worker.client, commit_command(self.worker.keys, commit, ""))
         assert answer[0] == b"ok", answer
         if answer[2] == 1:
             self.worker.enqueue(self.session_id)
@@ -142,16 +138,10 @@ class ScriptedWorker:
 
     def try_claim(self, session_id: str) -> Turn | None:
         """Take a turn of this session, if there is one to take."""
-        keys = self.keys
-        names = [keys.session(session_id), keys.inbox(session_id), keys.outbox(session_id), keys.history(session_id)]
-        args = ["scripted", LEASE_MS, -1, new_id("run_"), keys.out_channel(session_id), new_id()]
-        (answer,) = run(self.client, script("claim")(names, args))
-        if answer[0] != b"ok":
-            return None
-        _, flat, seq, kind, payload, at_ms, stopped, history, _ = answer
-        record = InRecord(seq, kind.decode(), orjson.loads(payload), at_ms)
-        messages = [orjson.loads(message) for message in history]
-        return Turn(self, session_id, int(pairs(flat)[b"epoch"]), record, messages, stopped == 1)
+        command = claim_command(self.keys, session_id, Holder("scripted", LEASE_MS))
+        (answer,) = run(self.client, command)
+        claim = read_claim(answer)
+        return None if claim is None else Turn(self, claim)
 
     def serve(self, answer: Callable[[Turn], None], threads: int = 1) -> None:
         """Answer every turn in the background until `close`."""

@@ -11,9 +11,10 @@ from chatagent.redis.connection import connect, connect_async
 from chatagent.redis.history import History
 from chatagent.redis.inbox import Inbox, Pushed
 from chatagent.redis.keys import Keys
-from chatagent.redis.lease import LeaseOptions, Leases
+from chatagent.redis.lease import Leases
 from chatagent.redis.outbox import Outbox
 from chatagent.redis.session import Session, Sessions
+from chatagent.redis.store import LeaseOptions
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Claim, Commit
 

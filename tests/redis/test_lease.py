@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chatagent.errors import LeaseLost
+from chatagent.redis.claim import Holder, claim_command
 from chatagent.redis.lease import Leases
-from chatagent.redis.script import script
+from chatagent.redis.script import run, run_async
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Batch, Held
 from tests.redis.chat import KEYS, claimed, ending, gateway, work
@@ -30,11 +31,8 @@ def test_a_claim_whose_reply_was_lost_is_answered_again(redis_url: str) -> None:
     with gateway(redis_url) as side:
         session = side.create()
         side.say(session)
-        keys = [KEYS.session(session.id), KEYS.inbox(session.id), KEYS.outbox(session.id), KEYS.history(session.id)]
-        args: list[str | int] = ["w1", 15000, -1, "run_1", KEYS.out_channel(session.id), "claim-1"]
-        source = script("claim").source
-        first = side.client.eval(source, 4, *keys, *args)
-        again = side.client.eval(source, 4, *keys, *args)
+        command = claim_command(KEYS, session.id, Holder("w1", 15_000))
+        (first,), (again,) = run(side.client, command), run(side.client, command)
         controls = side.controls(session)
     assert first == again
     assert controls == ["turn-start"]
@@ -240,11 +238,12 @@ def test_the_sweeper_finds_a_dead_turn_and_hands_it_out_once(redis_url: str) -> 
 
         async def sweep(one: Leases, two: Leases) -> None:
             await claimed(one, session)
-            assert (await two.settle(session.id)).state == "held"
+            assert (await two.settle([session.id]))[0].state == "held"
             side.client.hset(KEYS.session(session.id), "lease_until", 1)
             side.client.zadd(KEYS.leases, {session.id: 1})
             assert await two.overdue() == [session.id]
-            states = [settled.state for settled in await asyncio.gather(*[w.settle(session.id) for w in (one, two)])]
+            settled = await asyncio.gather(*[store.settle([session.id]) for store in (one, two)])
+            states = [each.state for (each,) in settled]
             assert sorted(states) == ["queued", "waiting"]
 
         work(redis_url, sweep)
@@ -260,7 +259,7 @@ def test_the_sweeper_finds_a_message_whose_task_was_never_sent(redis_url: str) -
             side.client.zadd(KEYS.queued, {session.id: 1})
             side.client.hset(KEYS.session(session.id), "queued_at", 1)
             assert await store.overdue() == [session.id]
-            assert (await store.settle(session.id)).state == "queued"
+            assert (await store.settle([session.id]))[0].state == "queued"
 
         work(redis_url, sweep)
 
@@ -272,7 +271,7 @@ def test_the_sweeper_forgets_what_needs_nothing(redis_url: str) -> None:
         side.client.zadd(KEYS.queued, {session.id: 1, "session_gone": 1})
 
         async def sweep(store: Leases, _: Leases) -> list[str]:
-            states = [(await store.settle(name)).state for name in (session.id, "session_gone")]
+            states = [settled.state for settled in await store.settle([session.id, "session_gone"])]
             assert await store.overdue() == []
             return list(states)
 
@@ -285,7 +284,7 @@ def test_an_index_entry_that_a_send_renewed_is_not_forgotten(redis_url: str) -> 
 
         async def sweep(store: Leases, _: Leases) -> None:
             side.client.zadd(KEYS.queued, {session.id: 2})
-            await store._forget_queued(session.id, 1.0)
+            await run_async(store.client, *store._forget_queued(session.id, 1.0))
 
         work(redis_url, sweep)
         assert side.client.zscore(KEYS.queued, session.id) == 2

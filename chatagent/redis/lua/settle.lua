@@ -11,7 +11,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[1] ~= '' then
   if s[8] ~= ARGV[1] or s[3] == '' then return {'lost'} end
   -- Handing back is no failed attempt.
-  redis.call('HSET', KEYS[1], 'attempts', math.max(0, tonumber(s[9]) - 1))
+  redis.call('HSET', KEYS[1], 'attempts', math.max(0, tonumber(s[9]) - 1), 'handed_back', 1)
 elseif s[2] == 'running' then
   if s[3] ~= '' and tonumber(s[4]) > now then return {'held', tonumber(s[4])} end
 elseif s[2] == 'queued' then

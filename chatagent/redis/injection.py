@@ -1,0 +1,21 @@
+"""Injected messages: what the model shall read although no user has said it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chatagent.ids import new_id
+from chatagent.redis.keys import Keys
+from chatagent.redis.script import Command, script
+from chatagent.ui import encode_value
+
+#: Seconds for which a call is remembered, so that its repetition adds nothing.
+_REMEMBERED_S = 300
+
+
+def inject_command(keys: Keys, session_id: str, messages: Sequence[Mapping[str, Any]]) -> Command:
+    """Put model messages where the next turn finds them; the same command again adds nothing."""
+    names = [keys.session(session_id), keys.injected(session_id), keys.part(session_id, new_id())]
+    encoded = [encode_value(message) for message in messages]
+    return script("inject")(names, [_REMEMBERED_S, keys.worker_channel(""), *encoded])

@@ -1,0 +1,94 @@
+"""Overdue sessions: those whose lease lapsed or whose task did not come, and what they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from chatagent.redis.script import Command, run_async, script
+from chatagent.redis.store import StorePart, store_errors
+from chatagent.runtime.port import Claim, Settled
+
+#: Overdue sessions that one sweep looks at.
+_SWEEP_PAGE = 200
+#: Drops an index entry unless a send renewed it since we looked.
+_DROP = "if redis.call('ZSCORE', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('ZREM', KEYS[1], ARGV[1]) end"
+
+
+class Overdue(StorePart):
+    """The sweeper's and the leaver's side of the store."""
+
+    async def overdue(self) -> list[str]:
+        """Sessions whose lease lapsed or whose task did not come, oldest first."""
+        now = int(time.time() * 1000)
+        async with store_errors():
+            lapsed, unclaimed = await run_async(
+                self.client,
+                ("ZRANGEBYSCORE", self.keys.leases, "-inf", now, "LIMIT", 0, _SWEEP_PAGE),
+                ("ZRANGEBYSCORE", self.keys.queued, "-inf", now - self.options.grace_ms, "LIMIT", 0, _SWEEP_PAGE),
+            )
+        return list(dict.fromkeys(member.decode() for member in [*lapsed, *unclaimed]))
+
+    async def settle(self, session_ids: Sequence[str]) -> list[Settled]:
+        """Decide what overdue sessions need, and keep the sweeper's indexes true; in two round trips."""
+        return await self._settle([(session_id, "") for session_id in session_ids])
+
+    async def hand_back(self, claim: Claim) -> Settled:
+        """Give a turn up so that another worker resumes it; it does not count as an attempt."""
+        (settled,) = await self._settle([(claim.session_id, str(claim.epoch))])
+        return settled
+
+    async def _settle(self, given: Sequence[tuple[str, str]]) -> list[Settled]:
+        """Sessions with the epoch that is handed back, '' for none."""
+        if not given:
+            return []
+        settle, keys = script("settle"), self.keys
+        async with store_errors():
+            replies = await run_async(
+                self.client,
+                *[("ZSCORE", keys.queued, session_id) for session_id, _ in given],
+                *[settle([keys.session(session_id)], [epoch, self.options.grace_ms]) for session_id, epoch in given],
+            )
+            scores, answers = replies[: len(given)], replies[len(given) :]
+            after = [
+                command
+                for (session_id, _), score, answer in zip(given, scores, answers, strict=True)
+                for command in self._index_settled(session_id, score, answer)
+            ]
+            if after:
+                await run_async(self.client, *after)
+        return [_settled(answer) for answer in answers]
+
+    def _index_settled(self, session_id: str, score: Any, answer: list[Any]) -> list[Command]:
+        leases = self.keys.leases
+        match answer[0]:
+            case b"queued":
+                return self._index_queued(session_id)
+            case b"waiting":
+                due = answer[1] - self.options.grace_ms
+                return [("ZADD", self.keys.queued, due, session_id), ("ZREM", leases, session_id)]
+            case b"held":
+                return [("ZADD", leases, answer[1], session_id), *self._forget_queued(session_id, score)]
+            case b"idle" | b"missing":
+                return [("ZREM", leases, session_id), *self._forget_queued(session_id, score)]
+        return []
+
+    def _index_queued(self, session_id: str) -> list[Command]:
+        """A task is on its way: look again when it does not come."""
+        now = int(time.time() * 1000)
+        return [("ZADD", self.keys.queued, now, session_id), ("ZREM", self.keys.leases, session_id)]
+
+    def _forget_queued(self, session_id: str, score: Any) -> list[Command]:
+        """Drop an index entry unless a send renewed it since we looked."""
+        if score is None:
+            return []
+        seen = int(score) if float(score).is_integer() else score
+        return [("EVAL", _DROP, 1, self.keys.queued, session_id, seen)]
+
+
+def _settled(answer: list[Any]) -> Settled:
+    state = answer[0].decode()
+    if state == "queued":
+        return Settled("queued", answer[1].decode(), answer[2].decode())
+    return Settled(state, due_ms=answer[1] if state == "waiting" else 0)
