@@ -29,6 +29,8 @@ _ENVIRONMENT = {
 }
 #: Statuses after which the same request may succeed; every 5xx as well.
 _RETRYABLE = (408, 409, 429)
+#: Providers that refuse signed reasoning of others.
+_STRICT = ("openai", "azure")
 #: What providers say for OpenAI's `stop`; litellm says `stop` for whatever it does not know, too.
 _STOPS = {"stop", "stop_sequence", "end_turn", "eos", "eos_token", "complete"}
 _MISSING: Any = object()
@@ -131,7 +133,7 @@ async def open_stream(request: ModelRequest) -> ModelStream:
     try:
         # Retries are ours (see retry.py): only we know whether the client has seen something already.
         response = await litellm.acompletion(
-            model=request.model, messages=_copy(request.messages), stream=True, max_retries=0, num_retries=0, **options
+            model=request.model, messages=outgoing(request), stream=True, max_retries=0, num_retries=0, **options
         )
     except Exception as error:
         raise model_error(error) from error
@@ -169,6 +171,15 @@ def model_error(error: Exception) -> ModelError:
     known = status if isinstance(status, int) else None
     retryable = known is None or known >= 500 or known in _RETRYABLE
     return ModelError(message or str(error), status_code=known, retryable=retryable, retry_after_s=retry_after)
+
+
+def outgoing(request: ModelRequest) -> list[dict[str, Any]]:
+    """The conversation; what Anthropic signed is not for OpenAI, which refuses fields that it does not know."""
+    copied: list[dict[str, Any]] = _copy(list(request.messages))
+    if request.model.partition("/")[0] in _STRICT and "api_base" not in request.params:
+        for message in copied:
+            message.pop("thinking_blocks", None)
+    return copied
 
 
 def _copy(value: Any) -> Any:

@@ -89,6 +89,8 @@ class StepWriter:
         self._part_id = ""
         self._text: list[str] = []
         self._reasoning: list[str] = []
+        #: Place of the open part in the reasoning.
+        self._begin = 0
         #: Calls as they began, and the one that each index of the provider stands for now.
         self._calls: list[tuple[int, _OpenCall]] = []
         self._at: dict[int, _OpenCall] = {}
@@ -112,6 +114,9 @@ class StepWriter:
             self.start()
         if delta.reasoning:
             self._write("reasoning", delta.reasoning, self._reasoning)
+        if delta.thinking_blocks:
+            for block in delta.thinking_blocks:
+                self._add_thinking(block)
         if delta.content:
             self._write("text", delta.content, self._text)
         for piece in delta.calls:
@@ -121,8 +126,6 @@ class StepWriter:
                 self._call(piece)
         for chunk in delta.chunks:
             self._add_chunk(chunk)
-        if delta.thinking_blocks:
-            _join_blocks(self.step.thinking_blocks, delta.thinking_blocks)
         if delta.finish_reason is not None:
             self.finish_reason = delta.finish_reason
         if delta.usage is not None:
@@ -158,17 +161,40 @@ class StepWriter:
         self._other_chunks = True
         self._emit(chunk)
 
+    def _add_thinking(self, piece: dict[str, Any]) -> None:
+        """Keep a piece of signed reasoning, and tell its signature with the part that it signs.
+
+        So it outlives the turn, in the AI SDK's form. A block that is not the text which was shown (Gemini's) stays
+        within the turn.
+        """
+        block = _join(self.step.thinking_blocks, piece)
+        if piece.get("type") == "redacted_thinking":
+            self._close_part()
+            self._open_part("reasoning", **_signed(redactedData=piece.get("data")))
+            self._close_part()
+        elif piece.get("signature"):
+            shown = "".join(self._reasoning[self._begin :]) if self._open == "reasoning" else ""
+            if shown == (block.get("thinking") or ""):
+                if self._open != "reasoning":
+                    self._close_part()
+                    self._open_part("reasoning")
+                self._close_part(**_signed(signature=piece["signature"]))
+
+    def _open_part(self, kind: str, **more: Any) -> None:
+        self._open, self._part_id = kind, self._new_id()
+        self._begin = len(self._reasoning)
+        self._emit({"type": f"{kind}-start", "id": self._part_id, **more})
+
     def _write(self, kind: str, text: str, into: list[str]) -> None:
         if self._open != kind:
             self._close_part()
-            self._open, self._part_id = kind, self._new_id()
-            self._emit({"type": f"{kind}-start", "id": self._part_id})
+            self._open_part(kind)
         into.append(text)
         self._emit({"type": f"{kind}-delta", "id": self._part_id, "delta": text})
 
-    def _close_part(self) -> None:
+    def _close_part(self, **more: Any) -> None:
         if self._open is not None:
-            self._emit({"type": f"{self._open}-end", "id": self._part_id})
+            self._emit({"type": f"{self._open}-end", "id": self._part_id, **more})
             self._open = None
 
     def _call(self, piece: CallDelta) -> None:
@@ -197,13 +223,17 @@ class StepWriter:
         self._emit({"type": "tool-input-start", "toolCallId": opened.id, "toolName": opened.name, **marks})
 
 
-def _join_blocks(blocks: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:
-    """Add pieces of signed reasoning: a signature closes the block that its text opened."""
-    for piece in pieces:
-        last = blocks[-1] if blocks else None
-        if last is None or last.get("signature") or last.get("type") != piece.get("type"):
-            blocks.append(dict(piece))
-            continue
-        last["thinking"] = (last.get("thinking") or "") + (piece.get("thinking") or "")
-        if piece.get("signature"):
-            last["signature"] = piece["signature"]
+def _join(blocks: list[dict[str, Any]], piece: dict[str, Any]) -> dict[str, Any]:
+    """Add a piece of signed reasoning to its block; a signature closes the block that its text opened."""
+    last = blocks[-1] if blocks else None
+    if last is None or last.get("signature") or not last.get("type") == piece.get("type") == "thinking":
+        blocks.append(dict(piece))
+        return blocks[-1]
+    last["thinking"] = (last.get("thinking") or "") + (piece.get("thinking") or "")
+    if piece.get("signature"):
+        last["signature"] = piece["signature"]
+    return last
+
+
+def _signed(**metadata: Any) -> dict[str, Any]:
+    return {"providerMetadata": {"anthropic": metadata}}

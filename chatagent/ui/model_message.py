@@ -127,6 +127,7 @@ class _Converter:
         text, reasoning, said = "", "", False
         calls: list[Part] = []
         results: list[ModelMessage] = []
+        signed = [found for part in block if part["type"] == "reasoning" and (found := _signed(part))]
         for part in block:
             if part["type"].startswith("data-") and self._convert_data_part:
                 part = self._convert_data_part(part) or part
@@ -144,6 +145,8 @@ class _Converter:
         message: ModelMessage = {"role": "assistant", "content": text or (None if calls else "")}
         if reasoning:
             message["reasoning_content"] = reasoning
+        if signed:
+            message["thinking_blocks"] = signed
         if calls:
             message["tool_calls"] = calls
         return [message, *results]
@@ -200,6 +203,18 @@ def model_output(output: Any, *, content: bool = False) -> Any:
     if content and isinstance(output, list) and output and all(_is_content(part) for part in output):
         return output
     return encode_value(output).decode()
+
+
+def _signed(part: Part) -> Part | None:
+    """Reasoning with its signature, in the form in which Anthropic wants it back (through litellm)."""
+    metadata = (part.get("providerMetadata") or {}).get("anthropic")
+    if not isinstance(metadata, dict):
+        return None
+    if data := metadata.get("redactedData"):
+        return {"type": "redacted_thinking", "data": data}
+    if signature := metadata.get("signature"):
+        return {"type": "thinking", "thinking": part.get("text", ""), "signature": signature}
+    return None
 
 
 def _reason(approval: Part) -> Any:
