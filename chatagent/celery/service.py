@@ -30,7 +30,7 @@ ANNOUNCE_S = 5.0
 #: Seconds after which a thread that waits for the interpreter gets it.
 _SWITCH_S = 0.0005
 #: Seconds beyond the grace period until a stop gives up.
-_STOP_MARGIN_S = 15.0
+_STOP_MARGIN_S = 12.0
 
 
 @dataclass(frozen=True, slots=True)

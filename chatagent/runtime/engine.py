@@ -56,9 +56,7 @@ class EngineOptions:
 class Engine:
     """Runs turns on one event loop. All methods are called on that loop."""
 
-    def __init__(
-        self, store: Store, agents: Mapping[str, Kind], dispatch: Dispatch, options: EngineOptions
-    ) -> None:
+    def __init__(self, store: Store, agents: Mapping[str, Kind], dispatch: Dispatch, options: EngineOptions) -> None:
         self._loops = Loops(store, self._loop_over)
         #: What serves each agent: itself, or a loop in its stead.
         self.agents = {
