@@ -31,20 +31,30 @@ class Feed:
         self._lock = threading.Lock()
         #: The connection to Redis broke: it may have been restarted, and have lost what it wrote last.
         self._doubt = False
+        self._queue_rung = True
         self._leave = backend.subscriber.subscribe(backend.keys.out_channel(session_id), self)
 
     def ring(self, bell: Bell) -> None:
         """A doorbell rang (called by the subscriber)."""
         with self._lock:
-            self._tail.ring(bell)
+            if bell.count:
+                self._tail.ring(bell)
+            else:
+                self._queue_rung = True
         self._wake.set()
 
     def lost(self) -> None:
         """Doorbells may have been missed (called by the subscriber)."""
         with self._lock:
             self._tail.lost()
-            self._doubt = True
+            self._doubt = self._queue_rung = True
         self._wake.set()
+
+    def queue_rung(self) -> bool:
+        """Whether the unread messages may have changed since this was asked last; True at first."""
+        with self._lock:
+            rung, self._queue_rung = self._queue_rung, False
+        return rung
 
     def place(self, after: int, *, caught_up: bool) -> None:
         """Start after seq `after`; `caught_up` when all later records were written after this feed was made."""

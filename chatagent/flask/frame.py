@@ -12,11 +12,26 @@ from chatagent.flask.access import bearer
 from chatagent.flask.message import MAX_ID
 from chatagent.ui import decode
 
-FrameType = Literal["send", "resume", "abort", "watch", "unwatch", "stop", "ack", "ping", "auth"]
+FrameType = Literal[
+    "send",
+    "resume",
+    "abort",
+    "watch",
+    "unwatch",
+    "stop",
+    "steer",
+    "action",
+    "queue",
+    "edit",
+    "cancel",
+    "ack",
+    "ping",
+    "auth",
+]
 _TYPES: tuple[str, ...] = get_args(FrameType)
 #: Frames that are answered under a request id of the client's, and those that name a chat.
-_WITH_REQUEST = frozenset({"send", "resume", "abort", "watch", "unwatch", "ack"})
-_WITH_CHAT = frozenset({"send", "resume", "watch", "stop"})
+_WITH_REQUEST = frozenset({"send", "resume", "abort", "watch", "unwatch", "ack", "queue", "action"})
+_WITH_CHAT = frozenset({"send", "resume", "watch", "stop", "steer", "queue", "edit", "cancel", "action"})
 #: What a `watch` may name in place of a chat.
 _LISTINGS = ("tag", "user", "all")
 
@@ -78,7 +93,7 @@ def _names_listing(fields: dict[str, Any]) -> bool:
     return "id" not in fields and any(fields.get(name) for name in _LISTINGS)
 
 
-def reply(kind: str, request_id: str, **fields: Any) -> bytes:
+def reply(kind: str, request_id: str, /, **fields: Any) -> bytes:
     """A frame for a client."""
     return orjson.dumps({"type": kind, "requestId": request_id, **fields})
 

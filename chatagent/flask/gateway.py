@@ -113,7 +113,9 @@ class Gateway:
 
     def push(self, session: Session, send: Send) -> Pushed:
         """Put a message into a chat and wake a worker. Raises: Closed, Retryable, StoreDown."""
-        pushed = self.backend.inbox.push(session.id, "message", send.payload, part_id=send.part_id, session=session)
+        pushed = self.backend.inbox.push(
+            session.id, send.kind, send.payload, part_id=send.part_id, busy=send.busy, session=session
+        )
         self._wake_worker(session, pushed)
         return pushed
 

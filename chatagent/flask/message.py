@@ -9,9 +9,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 from chatagent.errors import BadRequest
+from chatagent.record import Busy, Kind
 from chatagent.redis.session import ID_PREFIX
 from chatagent.ui import decode
 
@@ -19,20 +20,24 @@ from chatagent.ui import decode
 MAX_ID = 256
 #: Most parts of one message.
 MAX_PARTS = 1000
+_BUSY: tuple[str, ...] = get_args(Busy)
 _TRIGGERS = ("submit-message", "regenerate-message")
 #: Fields of a request that we read ourselves; the rest is handed to the agent as `body`.
-_OWN_FIELDS = frozenset({"id", "messages", "message", "trigger", "messageId", "metadata", "agent"})
+_OWN_FIELDS = frozenset({"id", "messages", "message", "trigger", "messageId", "metadata", "agent", "busy"})
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One message for one chat; `payload` is what goes into the inbox."""
+    """One message or action for one chat; `payload` is what goes into the inbox."""
 
     chat_id: str
     agent: str | None
     payload: dict[str, Any]
     #: The same for the same message sent again, so that it is answered once; None for what may be repeated.
     part_id: str | None
+    #: What happens to it while the chat is busy; None is the chat's own policy.
+    busy: Busy | None = None
+    kind: Kind = "message"
 
     @property
     def message_id(self) -> str | None:
@@ -58,6 +63,7 @@ def read_send(body: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None
     """Read a request to send; `extra` holds further fields where the form keeps them apart. Raises: BadRequest."""
     further = {name: value for name, value in (body if extra is None else extra).items() if name not in _OWN_FIELDS}
     agent = body.get("agent") if extra is None else extra.get("agent")
+    further_busy = None if extra is None else extra.get("busy")
     trigger = body.get("trigger", _TRIGGERS[0])
     if trigger not in _TRIGGERS:
         raise BadRequest(f"must be one of {', '.join(_TRIGGERS)}", field="trigger")
@@ -77,7 +83,25 @@ def read_send(body: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None
         agent=None if agent is None else read_id(agent, "agent"),
         payload=payload,
         part_id=part_id(message, message_id) if message is not None else None,
+        busy=read_busy(body.get("busy", further_busy)),
     )
+
+
+def read_action(body: Mapping[str, Any]) -> Send:
+    """Read a request to act on a chat: `id`, `action`, `metadata`. Raises: BadRequest."""
+    if body.get("action") is None:
+        raise BadRequest("is missing: what the agent's action is to be", field="action")
+    payload = {"action": body["action"]}
+    if body.get("metadata") is not None:
+        payload["metadata"] = body["metadata"]
+    return Send(read_id(body.get("id"), "id"), None, payload, None, kind="action")
+
+
+def read_busy(value: Any) -> Busy | None:
+    """A busy policy that may be missing. Raises: BadRequest."""
+    if value is not None and value not in _BUSY:
+        raise BadRequest(f"must be one of {', '.join(_BUSY)}", field="busy")
+    return cast("Busy | None", value)
 
 
 def part_id(message: Mapping[str, Any], message_id: str | None) -> str | None:

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, g, request
 from flask_sock import Sock
 
 from chatagent.errors import Forbidden, StoreDown
-from chatagent.flask import answer, management_api, openai, overview_api, page, realtime, sse
+from chatagent.flask import answer, management_api, openai, overview_api, page, queue_api, realtime, sse
 from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Dispatch, Gateway
@@ -55,6 +55,7 @@ def mount(
     SessionApi(mounted.gateway).register(blueprint)
     management_api.register(blueprint, mounted.gateway)
     realtime.register(blueprint, mounted.gateway)
+    queue_api.register(blueprint, mounted.gateway)
     overview_api.register(blueprint, mounted.gateway)
     _add_health(blueprint, opened, broker_ping)
     _add_socket(app, blueprint, mounted)
@@ -93,7 +94,7 @@ def _guard(blueprint: Blueprint, access: Access, options: Options) -> None:
             response.headers["Access-Control-Allow-Headers"] = request.headers.get(
                 "Access-Control-Request-Headers", "Authorization, Content-Type"
             )
-            response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, OPTIONS"
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
             response.headers["Access-Control-Expose-Headers"] = "*"
             response.vary.add("Origin")
         return response

@@ -43,15 +43,15 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         body = read_json(request.get_data(cache=False))
         body.setdefault("agent", request.args.get("agent"))
-        send, dialect = read_send(body), _dialect()
+        send, dialect = read_send(body), asked_dialect()
         session = gateway.open(identity, send.chat_id, send.agent)
         wake = threading.Event()
-        return _stream(gateway, gateway.send(session, send, wake), wake, dialect)
+        return answer_stream(gateway, gateway.send(session, send, wake), wake, dialect)
 
     @blueprint.get("/api/chat/<path:chat_id>/stream")
     def resume(chat_id: str) -> Response:
         identity = gateway.access.identify(request)
-        dialect = _dialect()
+        dialect = asked_dialect()
         session = gateway.backend.sessions.find(chat_id)
         wake = threading.Event()
         feed = None
@@ -61,7 +61,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         if feed is None:
             return Response(status=204)
         _leave_out_dead_steps(feed, dialect)
-        return _stream(gateway, feed, wake, dialect, resumed=True)
+        return answer_stream(gateway, feed, wake, dialect, resumed=True)
 
     @blueprint.post("/api/chat/<path:chat_id>/stop")
     def stop(chat_id: str) -> Response:
@@ -121,9 +121,10 @@ def _leave_out_dead_steps(feed: AnswerFeed, dialect: Dialect) -> None:
         raise
 
 
-def _stream(
+def answer_stream(
     gateway: Gateway, feed: AnswerFeed, wake: threading.Event, dialect: Dialect, *, resumed: bool = False
 ) -> Response:
+    """An answer for clients of the AI SDK."""
     session_id = feed.feed.session_id
 
     def left(ended: bool) -> None:
@@ -136,7 +137,7 @@ def _stream(
     return response
 
 
-def _dialect() -> Dialect:
+def asked_dialect() -> Dialect:
     """The generation of clients that reads the stream (`?ai=`); without it, what all of them understand."""
     asked = request.args.get("ai")
     if asked is not None and asked not in _MAJORS:

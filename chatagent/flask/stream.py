@@ -6,7 +6,7 @@ A chunk's JSON was encoded once, by the worker; here it is only wrapped, never r
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -14,7 +14,7 @@ from chatagent.errors import NotFound
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.frame import error_reply, reply
 from chatagent.flask.overview import Overview
-from chatagent.record import control_headers, control_kind
+from chatagent.record import chunk_type, control_headers, control_kind
 
 
 class Stream(Protocol):
@@ -113,11 +113,20 @@ class AnswerStream:
 
 
 class RecordStream:
-    """`watch`: every record of every turn after a cursor, for ever."""
+    """`watch`: every record of every turn after a cursor, for ever, and the messages that wait whenever they change."""
 
     done = False
 
-    def __init__(self, request_id: str, chat_id: str, feed: Feed, cursor: int, *, window: int | None = None) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        chat_id: str,
+        feed: Feed,
+        cursor: int,
+        *,
+        read_queue: Callable[[], list[dict[str, Any]]],
+        window: int | None = None,
+    ) -> None:
         self.request_id = request_id
         self.chat_id = chat_id
         self._feed = feed
@@ -128,10 +137,15 @@ class RecordStream:
             orjson.dumps(chat_id),
         )
         self._start = [reply("start", request_id, id=chat_id, cursor=cursor)]
+        self._read_queue = read_queue
+        self._queue: list[dict[str, Any]] = []
+        #: What waits may not be what was told last.
+        self._doubt = True
 
     def frames(self, max_bytes: int) -> list[bytes]:
         """The next frames. Raises: StoreDown."""
-        frames, self._start = self._start, []
+        queue = self._queue_frames()
+        frames, self._start = [*self._start, *queue], []
         batch = self._feed.take(max_bytes=max_bytes, max_records=self._window.room(self._cursor))
         if batch is None:
             return frames
@@ -142,11 +156,25 @@ class RecordStream:
             kind = control_kind(raw)
             if kind is None:
                 frames.append(b'%b%d,"chunk":%b}' % (self._head, seq, raw))
+                self._doubt = self._doubt or (bool(self._queue) and chunk_type(raw) == "steering-message")
             else:
+                self._doubt = True
                 headers = orjson.dumps({"kind": kind, **control_headers(raw)})
                 frames.append(b'%b%d,"control":%b}' % (self._head, seq, headers))
         self._cursor = batch.last
         return frames
+
+    def _queue_frames(self) -> list[bytes]:
+        """What waits, if that changed. Raises: StoreDown; the next call tries again."""
+        self._doubt = self._feed.queue_rung() or self._doubt
+        if not self._doubt:
+            return []
+        queue = self._read_queue()
+        self._doubt = False
+        if queue == self._queue:
+            return []
+        self._queue = queue
+        return [reply("queue", self.request_id, id=self.chat_id, queue=queue)]
 
     def ack(self, number: int) -> None:
         """Records up to this seq are dealt with."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from simple_websocket import ConnectionClosed
 
 from chatagent.errors import BadRequest, ChatAgentError, Unauthorized
+from chatagent.flask import chat_queue
 from chatagent.flask.access import require
 from chatagent.flask.feed import Feed
 from chatagent.flask.frame import Frame, error_reply, read_frame, reply
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import read_send
+from chatagent.flask.message import read_action, read_send
 from chatagent.flask.overview import Overview, read_listing
 from chatagent.flask.stream import AnswerStream, OverviewStream, RecordStream
 from chatagent.flask.token import Identity
@@ -123,6 +125,12 @@ class Connection:
                         self._writer.reply(reply("end", frame.request_id))
                 case "stop":
                     self._stop(frame)
+                case "steer":
+                    self._steer(frame)
+                case "action":
+                    self._action(frame)
+                case "queue" | "edit" | "cancel":
+                    self._queue(frame)
                 case "ack":
                     self._ack(frame)
                 case "ping":
@@ -181,7 +189,15 @@ class Connection:
         feed = Feed(self.gateway.backend, session.id, self._writer.wake)
         start = session.complete_seq if cursor is None else cursor
         feed.place(start, caught_up=False)
-        self._writer.add(RecordStream(frame.request_id, session.chat_id, feed, start, window=window))
+        stream = RecordStream(
+            frame.request_id,
+            session.chat_id,
+            feed,
+            start,
+            read_queue=lambda: chat_queue.list_queue(self.gateway, session.id),
+            window=window,
+        )
+        self._writer.add(stream)
 
     def _abort(self, frame: Frame) -> None:
         """The user's stop, unless the client only gives up reading: the answer failed, or nothing of it was sent yet.
@@ -199,6 +215,37 @@ class Connection:
         session = self.gateway.backend.sessions.get(frame.chat_id)
         require(self._identity(frame), "write", session)
         self._writer.reply(reply("ok", frame.request_id, stopped=self.gateway.stop(session)))
+
+    def _steer(self, frame: Frame) -> None:
+        """A message into the answer that is being written; a `watch`, or that answer's request, shows what comes."""
+        identity = self._identity(frame)
+        send = replace(read_send(frame.fields, extra=frame.body), busy="steer")
+        session = self.gateway.open(identity, send.chat_id, send.agent)
+        self._writer.reply(reply("ok", frame.request_id, seq=self.gateway.push(session, send).seq))
+
+    def _action(self, frame: Frame) -> None:
+        identity = self._identity(frame)
+        self._check_free(frame)
+        send, window = read_action(frame.fields), frame.number("window", least=1)
+        session = self.gateway.backend.sessions.get(send.chat_id)
+        require(identity, "write", session)
+        feed = self.gateway.send(session, send, self._writer.wake)
+        self._writer.add(AnswerStream(frame.request_id, session.chat_id, feed, window=window))
+
+    def _queue(self, frame: Frame) -> None:
+        """What waits: list it, edit one, cancel one."""
+        identity, fields = self._identity(frame), frame.fields
+        name = fields.get("messageId", fields.get("seq"))
+        if frame.type == "queue":
+            session = self.gateway.get(identity, frame.chat_id)
+            queue = chat_queue.list_queue(self.gateway, session.id)
+            self._writer.reply(reply("queue", frame.request_id, id=session.chat_id, queue=queue))
+            return
+        if frame.type == "edit":
+            record = chat_queue.edit(self.gateway, identity, frame.chat_id, name, fields)
+        else:
+            record = chat_queue.cancel(self.gateway, identity, frame.chat_id, name)
+        self._writer.reply(reply("ok", frame.request_id, **chat_queue.entry_json(record)))
 
     def _ack(self, frame: Frame) -> None:
         stream, number = self._writer.get(frame.request_id), frame.number("sequence", least=0)

@@ -242,7 +242,7 @@ def test_a_jump_before_the_turn_does_no_harm() -> None:
 def test_a_message_that_another_turn_took_in_ends_with_that_turn(consumed: bool) -> None:
     answer = Answer(6, after=2)
     headers = {"in": 5, "outcome": "completed", **({"consumed": [6]} if consumed else {})}
-    records = [*turn(5, ["not mine"])[:-1], control("turn-complete", headers)]
+    records = [*turn(5, ["not mine"]), control("turn-complete", headers)]
     assert answer.pick(Batch(3, records)) == []
     assert answer.done == consumed
     assert answer.headers == (headers if consumed else {})
