@@ -157,7 +157,7 @@ class Overview:
 
     def _stands(self, activity: Activity) -> bool:
         session = activity.session
-        return self._listing.label in labels(session.agent, session.user, session.tags)
+        return self._listing.label in labels(session.agent, session.user, session.tags, session.kind)
 
     def close(self) -> None:
         """Follow it no more."""

@@ -36,22 +36,25 @@ class Activity:
 
 
 def active(keys: Keys, session: Session) -> list[Command]:
-    """The commands that put a chat on top of its listings, and tell their feeds and its own readers."""
+    """The commands that put a chat on top of its listings, and tell their feeds and its own readers.
+
+    Runs of tasks have no feeds.
+    """
     now = int(time.time() * 1000)
-    stands = labels(session.agent, session.user, session.tags)
+    stands = labels(session.agent, session.user, session.tags, session.kind)
     return [
-        *[("ZADD", keys.listing(*label), now, session.id) for label in stands],
-        *tell_feeds(keys, session.id, stands),
+        *[("ZADD", keys.listing(*label), "XX", now, session.id) for label in stands],
+        *tell_feeds(keys, session.id, [] if session.kind == "task" else stands),
         tell_queue(keys, session.id),
     ]
 
 
 def outcome_fields(commit: Commit) -> dict[str, bytes]:
-    """Fields of a session that say how its last turn ended; none for what is no answer."""
-    if commit.silent:
-        return {}
+    """Fields of a session that say how its last turn ended; none when it stands as before."""
     outcome = str(commit.headers.get("outcome", "completed"))
     new = [*[message for _, message in commit.changes.replaced], *commit.changes.appended]
+    if commit.silent or (not new and (outcome == "waiting" or not commit.counts)):
+        return {}
     calls = waiting_calls(new[-1]) if new and new[-1].get("role") == "assistant" else []
     if outcome == "completed" and calls:
         outcome = "waiting"
