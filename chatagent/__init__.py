@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chatagent import ai, chat
+    from chatagent import ai, auth, chat, sessions
     from chatagent.agent.task import Retry, task
     from chatagent.agent.task_run import TaskRun
     from chatagent.errors import AbortTaskRun
@@ -30,6 +30,9 @@ _HOMES = {
     "step_count_is": "chatagent.llm",
     "stream_text": "chatagent.llm",
     "tool": "chatagent.llm",
+    # Chats from outside: any process that reaches the gateway.
+    "auth": "chatagent.auth",
+    "sessions": "chatagent.sessions",
 }
 
 __all__ = [
@@ -37,9 +40,11 @@ __all__ = [
     "Retry",
     "TaskRun",
     "ai",
+    "auth",
     "chat",
     "client_tool",
     "has_tool_call",
+    "sessions",
     "step_count_is",
     "stream_text",
     "task",

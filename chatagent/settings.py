@@ -120,6 +120,12 @@ class Settings(BaseSettings):
         1024, ge=1, le=65_536, description="largest chunk that an agent may emit, in KiB", json_schema_extra=_TURN
     )
 
+    url: str = Field(
+        "http://127.0.0.1:8000",
+        pattern=r"^https?://",
+        description="address of the gateway for `chatagent.sessions` in workers, apps and scripts",
+        json_schema_extra=_DOOR,
+    )
     secret_key: SecretStr | None = Field(
         None,
         description=f"signs session tokens and is the servers' key (>= {MIN_SECRET} characters); needed unless dev",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from contextlib import closing
 from typing import Annotated, Any
 
 import typer
@@ -19,8 +19,8 @@ sessions = typer.Typer(help="List chats, show one, close it, follow it.", no_arg
 
 ChatId = Annotated[str, typer.Argument(metavar="CHAT", help="The chat's id.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-#: Seconds between looks at a chat in which nobody answers.
-_LOOK_S = 1.0
+#: What the log says when there is something to show.
+_NEWS = ("turn-start", "turn-complete", "session-closed", "message-cancelled")
 
 
 @sessions.command("list")
@@ -96,14 +96,10 @@ def tail(chat: ChatId, url: Url = None, token: Token = None) -> None:
 
 def _follow(chat: Chat, screen: Screen) -> None:
     shown: dict[str, Any] = {}
-    before: tuple[Any, ...] | None = None
     while True:
-        session = chat.session()
-        now = (session["status"], session["turn"], session["updatedAt"])
-        running = chat.resume() if session["status"] != "idle" else None
-        if now != before or running is not None:
-            _show_new(chat.history(), shown, screen, but_last=running is not None)
-        before = now
+        session = chat.snapshot()
+        running = chat.resume() if session["status"] == "running" else None
+        _show_new(session["messages"], shown, screen, but_last=running is not None)
         if running is not None:
             message = screen.stream(running).message
             shown[message["id"]] = message
@@ -111,7 +107,15 @@ def _follow(chat: Chat, screen: Screen) -> None:
             screen.note(f"closed ({session['closedReason'] or 'no reason given'})")
             return
         else:
-            time.sleep(_LOOK_S)
+            _wait(chat, session["out_cursor"])
+
+
+def _wait(chat: Chat, after: int) -> None:
+    """Return at the first news in the log behind this place."""
+    with closing(chat.records(after)) as records:
+        for record in records:
+            if record.control in _NEWS:
+                return
 
 
 def _show_new(messages: list[dict[str, Any]], shown: dict[str, Any], screen: Screen, *, but_last: bool) -> None:

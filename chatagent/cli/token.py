@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from chatagent.auth import own_secret
 from chatagent.cli.settings import read_settings
 from chatagent.cli.target import DEFAULT_URL, Url, fail
 from chatagent.client import Chat
-from chatagent.client.wire import on_this_machine
-from chatagent.errors import ChatAgentError, ConfigError
+from chatagent.errors import ChatAgentError
 
 
 def token(
@@ -27,20 +27,11 @@ def token(
     """Print a token for one chat, to hand to a browser."""
     address = url or DEFAULT_URL
     try:
-        with Chat(address, agent, chat_id=chat, secret_key=secret_key or _secret(address)) as opened:
+        with Chat(
+            address, agent, chat_id=chat, secret_key=secret_key or own_secret(read_settings(url=address))
+        ) as opened:
             if agent is not None:
                 opened.start(user=user)
             typer.echo(opened.mint_token(scope or ("read", "write"), ttl_s=ttl, user=user))
     except ChatAgentError as error:
         raise fail(error) from error
-
-
-def _secret(url: str) -> str:
-    """The secret key of this folder's settings, or of its `chatagent dev`, which never leaves this machine."""
-    settings = read_settings()
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    kept = settings.data_dir / "secret_key"
-    if on_this_machine(url) and kept.is_file():
-        return kept.read_text().strip()
-    raise ConfigError("give the gateway's --secret-key, or set CHATAGENT_SECRET_KEY")

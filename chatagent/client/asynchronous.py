@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -14,6 +14,7 @@ from chatagent.client.credential import AsyncTokenSource, Credential
 from chatagent.client.follow import Following
 from chatagent.client.gateway import Gateway, Limits
 from chatagent.client.message import Content
+from chatagent.client.outbox import Record, follow
 from chatagent.client.result import Result
 from chatagent.client.want import Call, Chunk, Flow, Give, Lost, Read, Renew, Reply, Steps, Wait, Want
 from chatagent.client.wire import NEVER_SENT, TextReader, request, settings
@@ -158,18 +159,24 @@ class AsyncSessions:
 
     async def list(self, *, limit: int = 20, cursor: str | None = None) -> dict[str, Any]:
         """A page of chats, last active first: `data`, and `pagination.next` where there are more."""
-        return await self._run(self._gateway.page(limit, cursor))
+        return await self.run(self._gateway.page(limit, cursor))
 
     async def agents(self) -> Sequence[dict[str, Any]]:
         """The agents that workers have announced."""
-        return await self._run(self._gateway.agents())
+        return await self.run(self._gateway.agents())
 
     async def close(self) -> None:
         """Close the connections."""
         if self._own:
             await self._http.aclose()
 
-    def _run(self, steps: Steps[T]) -> Awaitable[T]:
+    @property
+    def gateway(self) -> Gateway:
+        """Where calls go, for steps of `chatagent.client`."""
+        return self._gateway
+
+    def run(self, steps: Steps[T]) -> Awaitable[T]:
+        """Go through the steps of a call."""
         return _Line(self._http, self._gateway).run(steps)
 
     async def __aenter__(self) -> Self:
@@ -205,15 +212,31 @@ class AsyncChat(AsyncSessions):
 
     async def start(self, *, tags: Sequence[str] = (), metadata: Any = None, user: str | None = None) -> dict[str, Any]:
         """Make the session, or find it; needs the secret key or a token that may start chats with the agent."""
-        return await self._run(self._chat.start(tags, metadata, user))
+        return await self.run(self._chat.start(tags, metadata, user))
 
     async def session(self) -> dict[str, Any]:
         """What the gateway knows about the chat. Raises: NotFound before the first message."""
-        return await self._run(self._chat.session())
+        return await self.run(self._chat.session())
+
+    async def records(self, after: int | None = None, *, latest: bool = False) -> AsyncGenerator[Record, None]:
+        """Every record of the chat's outbox after a seq (None: all that are kept), or only new ones (`latest`).
+
+        Ends when the chat is closed. Raises: NotFound for a chat that is not there.
+        """
+        line = _Line(self._http, self._gateway)
+        try:
+            async for given in line.chunks(Flow(follow(self._gateway, self._chat.out_path, after, latest=latest))):
+                yield given["record"]
+        finally:
+            await line.close()
+
+    async def snapshot(self) -> dict[str, Any]:
+        """The chat with its `messages`, and `out_cursor`: behind it, `records` tells what is not in them."""
+        return await self.run(self._chat.snapshot())
 
     async def history(self) -> Sequence[UIMessage]:
         """The conversation: stored messages, and those that are not answered yet."""
-        return await self._run(self._chat.history())
+        return await self.run(self._chat.history())
 
     async def send(
         self, content: Content, *, metadata: Any = None, body: Mapping[str, Any] | None = None
@@ -249,17 +272,17 @@ class AsyncChat(AsyncSessions):
 
     async def stop(self) -> bool:
         """Stop the answer that is being written; False when there is none."""
-        return await self._run(self._chat.stop())
+        return await self.run(self._chat.stop())
 
     async def close_session(self, reason: str | None = None) -> dict[str, Any]:
         """Close the chat for good: later messages raise Closed."""
-        return await self._run(self._chat.close(reason))
+        return await self.run(self._chat.close(reason))
 
     async def mint_token(
         self, scopes: Sequence[str] = ("read", "write"), *, ttl_s: int | None = None, user: str | None = None
     ) -> str:
         """A token for this chat, to hand to a browser; needs the secret key."""
-        return await self._run(self._chat.mint(scopes, ttl_s, user))
+        return await self.run(self._chat.mint(scopes, ttl_s, user))
 
     async def _answer(self, steps: Steps[Following]) -> AsyncAnswer:
         line = _Line(self._http, self._gateway)

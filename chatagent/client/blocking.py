@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 import httpx
@@ -13,6 +13,7 @@ from chatagent.client.credential import Credential, TokenSource
 from chatagent.client.follow import Following
 from chatagent.client.gateway import Gateway, Limits
 from chatagent.client.message import Content
+from chatagent.client.outbox import Record, follow
 from chatagent.client.result import Result
 from chatagent.client.want import Call, Chunk, Flow, Give, Lost, Read, Renew, Reply, Steps, Wait, Want
 from chatagent.client.wire import NEVER_SENT, TextReader, request, settings
@@ -152,18 +153,24 @@ class Sessions:
 
     def list(self, *, limit: int = 20, cursor: str | None = None) -> dict[str, Any]:
         """A page of chats, last active first: `data`, and `pagination.next` where there are more."""
-        return self._run(self._gateway.page(limit, cursor))
+        return self.run(self._gateway.page(limit, cursor))
 
     def agents(self) -> Sequence[dict[str, Any]]:
         """The agents that workers have announced."""
-        return self._run(self._gateway.agents())
+        return self.run(self._gateway.agents())
 
     def close(self) -> None:
         """Close the connections."""
         if self._own:
             self._http.close()
 
-    def _run(self, steps: Steps[T]) -> T:
+    @property
+    def gateway(self) -> Gateway:
+        """Where calls go, for steps of `chatagent.client`."""
+        return self._gateway
+
+    def run(self, steps: Steps[T]) -> T:
+        """Go through the steps of a call."""
         return _Line(self._http, self._gateway).run(steps)
 
     def __enter__(self) -> Self:
@@ -200,15 +207,31 @@ class Chat(Sessions):
 
     def start(self, *, tags: Sequence[str] = (), metadata: Any = None, user: str | None = None) -> dict[str, Any]:
         """Make the session, or find it; needs the secret key or a token that may start chats with the agent."""
-        return self._run(self._chat.start(tags, metadata, user))
+        return self.run(self._chat.start(tags, metadata, user))
 
     def session(self) -> dict[str, Any]:
         """What the gateway knows about the chat. Raises: NotFound before the first message."""
-        return self._run(self._chat.session())
+        return self.run(self._chat.session())
+
+    def records(self, after: int | None = None, *, latest: bool = False) -> Generator[Record, None, None]:
+        """Every record of the chat's outbox after a seq (None: all that are kept), or only new ones (`latest`).
+
+        Ends when the chat is closed. Raises: NotFound for a chat that is not there.
+        """
+        line = _Line(self._http, self._gateway)
+        try:
+            for given in line.chunks(Flow(follow(self._gateway, self._chat.out_path, after, latest=latest))):
+                yield given["record"]
+        finally:
+            line.close()
+
+    def snapshot(self) -> dict[str, Any]:
+        """The chat with its `messages`, and `out_cursor`: behind it, `records` tells what is not in them."""
+        return self.run(self._chat.snapshot())
 
     def history(self) -> list[UIMessage]:
         """The conversation: stored messages, and those that are not answered yet."""
-        return self._run(self._chat.history())
+        return self.run(self._chat.history())
 
     def send(self, content: Content, *, metadata: Any = None, body: Mapping[str, Any] | None = None) -> Answer:
         """Send text, parts or a message; `metadata` is the agent's client data, `body` reaches it as `turn.body`."""
@@ -242,17 +265,17 @@ class Chat(Sessions):
 
     def stop(self) -> bool:
         """Stop the answer that is being written; False when there is none."""
-        return self._run(self._chat.stop())
+        return self.run(self._chat.stop())
 
     def close_session(self, reason: str | None = None) -> dict[str, Any]:
         """Close the chat for good: later messages raise Closed."""
-        return self._run(self._chat.close(reason))
+        return self.run(self._chat.close(reason))
 
     def mint_token(
         self, scopes: Sequence[str] = ("read", "write"), *, ttl_s: int | None = None, user: str | None = None
     ) -> str:
         """A token for this chat, to hand to a browser; needs the secret key."""
-        return self._run(self._chat.mint(scopes, ttl_s, user))
+        return self.run(self._chat.mint(scopes, ttl_s, user))
 
     def _answer(self, steps: Steps[Following]) -> Answer:
         line = _Line(self._http, self._gateway)

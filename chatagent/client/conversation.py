@@ -28,6 +28,11 @@ class Conversation:
         """A path of the sessions API."""
         return "/".join((SESSIONS, quote(self.chat_id, safe=""), *further))
 
+    @property
+    def out_path(self) -> str:
+        """The path of the chat's outbox."""
+        return f"/realtime/v1/sessions/{quote(self.chat_id, safe='')}/out"
+
     def stream_path(self, what: str) -> str:
         """A path of the answer's door."""
         return f"/api/chat/{quote(self.chat_id, safe='')}/{what}"

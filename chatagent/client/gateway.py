@@ -84,6 +84,10 @@ class Gateway:
     def json(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Steps[dict[str, Any]]:
         """Make a call and give the object that it answered."""
         reply = yield from self.ask(Call(method, path, body, query))
+        return self.told(reply)
+
+    def told(self, reply: Reply) -> dict[str, Any]:
+        """The object that was answered."""
         try:
             told: dict[str, Any] = orjson.loads(reply.body)
         except orjson.JSONDecodeError as error:

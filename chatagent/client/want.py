@@ -18,6 +18,7 @@ class Call:
     path: str
     body: dict[str, Any] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     stream: bool = False
     token: str | None = None
 

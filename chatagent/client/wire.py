@@ -27,7 +27,7 @@ def settings(url: str, limits: Limits) -> dict[str, Any]:
 def request(http: httpx.Client | httpx.AsyncClient, gateway: Gateway, call: Call) -> httpx.Request:
     """The request of a call."""
     limits = gateway.limits
-    headers = {"Accept": "text/event-stream, application/json"}
+    headers = {"Accept": "text/event-stream, application/json", **call.headers}
     if call.token is not None:
         headers["Authorization"] = f"Bearer {call.token}"
     read_s = limits.read_s if call.stream else limits.call_s

@@ -19,7 +19,8 @@ SESSION_TYPE = "chat.agent"
 _PAGE, _MAX_PAGE = 20, 100
 #: Sessions looked at for one page: when few fit the filters it is short, and its `next` goes on.
 _MAX_SEEN = 2000
-_STATUSES = ("ACTIVE", "CLOSED", "EXPIRED")
+#: What the published client knows, and what an open chat does at the moment.
+_STATUSES = ("ACTIVE", "CLOSED", "EXPIRED", "IDLE", "QUEUED", "RUNNING")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -35,12 +36,15 @@ class Query:
     agents: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
     chat_id: str | None = None
+    user: str | None = None
     from_ms: int = 0
     to_ms: int = 2**53
 
     @property
     def label(self) -> tuple[str, ...]:
         """The narrowest listing that holds them all."""
+        if self.user is not None:
+            return ("user", self.user)
         if len(self.tags) == 1:
             return ("tag", self.tags[0])
         return ("agent", self.agents[0]) if len(self.agents) == 1 else ()
@@ -51,8 +55,9 @@ class Query:
             (not self.types or SESSION_TYPE in self.types)
             and (not self.tags or not {*self.tags}.isdisjoint(session.tags))
             and (not self.agents or session.agent in self.agents)
-            and (not self.statuses or ("CLOSED" if session.closed else "ACTIVE") in self.statuses)
+            and (not self.statuses or not {*self.statuses}.isdisjoint(_states(session)))
             and self.chat_id in (None, session.chat_id)
+            and self.user in (None, session.user)
             and self.from_ms <= session.created_at_ms <= self.to_ms
         )
 
@@ -84,6 +89,7 @@ def read_query(args: MultiDict[str, str]) -> Query:
         agents=_values(args, "filter[taskIdentifier]"),
         statuses=statuses,
         chat_id=args.get("filter[externalId]"),
+        user=args.get("filter[user]"),
         from_ms=from_ms if period is None else int((time.time() - _period_s(period)) * 1000),
         to_ms=_number(args, "filter[createdAt][to]", default=2**53, least=0, most=2**53),
     )
@@ -121,6 +127,10 @@ def _collect(walked: Iterator[Listed], query: Query) -> tuple[list[Listed], Plac
         last = listed.place
     more = next(walked, None) is not None
     return page, last if more else None
+
+
+def _states(session: Session) -> set[str]:
+    return {"CLOSED"} if session.closed else {"ACTIVE", session.status.upper()}
 
 
 def _values(args: MultiDict[str, str], name: str) -> tuple[str, ...]:

@@ -15,12 +15,10 @@ from typing import Literal
 
 import jwt
 
-from chatagent.errors import ConfigError, Unauthorized
+from chatagent.errors import Unauthorized
 from chatagent.redis.session import Session
+from chatagent.token import ALGORITHM, check_secret, sign
 
-_ALGORITHM = "HS256"
-#: Shortest secret that signs tokens, in characters (RFC 7518 §3.2).
-MIN_SECRET = 32
 #: Seconds that clocks of servers may differ.
 _LEEWAY_S = 5
 #: What a person whom the host app knows may do: chat with any agent, in chats of their own.
@@ -98,23 +96,17 @@ class Tokens:
     """Signs and reads tokens with one secret."""
 
     def __init__(self, secret: str) -> None:
-        if len(secret) < MIN_SECRET:
-            raise ConfigError(f"the secret key needs at least {MIN_SECRET} characters: `openssl rand -hex 32`")
-        self._secret = secret
+        self._secret = check_secret(secret)
 
     def mint(self, scopes: Iterable[str], *, ttl_s: float, user: str | None = None) -> str:
         """A token with these scopes that is valid for `ttl_s` seconds."""
-        now = int(time.time())
-        claims: dict[str, object] = {"scopes": sorted(scopes), "pub": True, "iat": now, "exp": now + int(ttl_s)}
-        if user is not None:
-            claims["sub"] = user
-        return jwt.encode(claims, self._secret, _ALGORITHM)
+        return sign(self._secret, scopes, ttl_s=ttl_s, user=user)
 
     def read(self, token: str) -> Identity:
         """Whose token this is. Raises: Unauthorized."""
         options: jwt.types.Options = {"require": ["exp"], "verify_aud": False, "verify_iat": False}
         try:
-            claims = jwt.decode(token, self._secret, [_ALGORITHM], options=options, leeway=_LEEWAY_S)
+            claims = jwt.decode(token, self._secret, [ALGORITHM], options=options, leeway=_LEEWAY_S)
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("the token has expired; get a new one") from error
         except jwt.InvalidTokenError as error:

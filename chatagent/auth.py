@@ -1,0 +1,75 @@
+"""Tokens from Python: `from chatagent import auth`. Signed here, with the secret key that the gateway has too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from chatagent.agent.duration import Duration, seconds
+from chatagent.client.wire import on_this_machine
+from chatagent.errors import ConfigError
+from chatagent.settings import Settings
+from chatagent.token import check_secret, sign
+
+#: Ids of one kind; True is all of them.
+Ids = str | Sequence[str] | bool
+#: What may be done, with what: `{"read": {"sessions": "chat-1"}, "write": {"sessions": ["chat-1"]}}`.
+Scopes = Mapping[str, Mapping[str, Ids] | bool]
+
+__all__ = ["create_public_token", "create_watch_token"]
+
+
+def create_public_token(
+    *,
+    scopes: Scopes | Sequence[str],
+    expires_in: Duration = "15m",
+    user: str | None = None,
+    secret_key: str | None = None,
+) -> str:
+    """A token to hand to a browser.
+
+    `scopes` are nested as above or written out (`["read:sessions:chat-1"]`); `user` is your own id of its bearer.
+    The key is CHATAGENT_SECRET_KEY, unless one is given. Raises: ConfigError without a key, or for a short one.
+    """
+    written = _written(scopes) if isinstance(scopes, Mapping) else list(scopes)
+    if not written or not all(written):
+        raise ConfigError('a token without scopes opens nothing: write scopes={"read": {"sessions": chat_id}}')
+    key = check_secret(secret_key if secret_key is not None else own_secret(Settings()))
+    return sign(key, written, ttl_s=max(1.0, seconds(expires_in)), user=user)
+
+
+def create_watch_token(chat_id: str, *, expires_in: Duration = "1h", secret_key: str | None = None) -> str:
+    """A token that reads one chat and cannot write to it."""
+    return create_public_token(scopes={"read": {"sessions": chat_id}}, expires_in=expires_in, secret_key=secret_key)
+
+
+def own_secret(settings: Settings) -> str:
+    """The secret key of these settings, or of `chatagent dev` in this folder, whose gateway is on this machine.
+
+    Raises: ConfigError when there is none.
+    """
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    kept = settings.data_dir / "secret_key"
+    if on_this_machine(settings.url) and kept.is_file():
+        return kept.read_text().strip()
+    raise ConfigError("give secret_key, or set CHATAGENT_SECRET_KEY to the gateway's")
+
+
+def _written(scopes: Scopes) -> list[str]:
+    """Scopes as a token carries them: `read:sessions:chat-1`, `write:tasks`, `admin`."""
+    found: list[str] = []
+    for action, kinds in scopes.items():
+        if isinstance(kinds, Mapping):
+            found += [scope for kind, ids in kinds.items() for scope in _of_kind(action, kind, ids)]
+        elif kinds:
+            found.append(action)
+    return found
+
+
+def _of_kind(action: str, kind: str, ids: Ids) -> Iterable[str]:
+    if isinstance(ids, bool):
+        return [f"{action}:{kind}"] if ids else []
+    listed = [ids] if isinstance(ids, str) else ids
+    if not all(each.strip() for each in listed):
+        raise ConfigError(f"an id in the scopes {action}:{kind} is empty")
+    return [f"{action}:{kind}:{each}" for each in listed]

@@ -1,0 +1,71 @@
+"""A session as the gateway tells it, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SessionItem:
+    """One session. `status` is `idle`, `queued`, `running` or `closed`."""
+
+    id: str
+    chat_id: str
+    agent: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    turn: int = 0
+    title: str | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] | None = None
+    run_id: str | None = None
+    closed_at: datetime | None = None
+    closed_reason: str | None = None
+    #: Of a start: it was made now; and the token for a browser that the gateway gave.
+    created: bool = False
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Sessions of one page, and the cursor of the next; None when this is the last."""
+
+    sessions: tuple[SessionItem, ...]
+    next: str | None = None
+
+
+def read_item(told: Mapping[str, Any]) -> SessionItem:
+    """A session from the gateway's answer."""
+    closed_at = _time(told["closedAt"]) if told["closedAt"] else None
+    return SessionItem(
+        id=told["id"],
+        chat_id=told["externalId"] or told["id"],
+        agent=told["taskIdentifier"],
+        status="closed" if closed_at is not None else told["status"],
+        created_at=_time(told["createdAt"]),
+        updated_at=_time(told["updatedAt"]),
+        turn=told["turn"],
+        title=told["title"],
+        user=told["user"],
+        tags=tuple(told["tags"]),
+        metadata=told["metadata"],
+        run_id=told.get("runId", told["currentRunId"]),
+        closed_at=closed_at,
+        closed_reason=told["closedReason"],
+        created=told.get("isCached") is False,
+        token=told.get("publicAccessToken"),
+    )
+
+
+def read_page(told: Mapping[str, Any]) -> SessionPage:
+    """A page from the gateway's answer."""
+    return SessionPage(tuple(read_item(each) for each in told["data"]), told["pagination"].get("next"))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
