@@ -106,13 +106,15 @@ def current_loop() -> Loop:
 class CustomAgent(Agent[Any]):
     """An agent whose function is a loop: called with a payload, and with the loop's signal if it takes two."""
 
-    def __init__(self, id: str, run: LoopFunction, **settings: Unpack[AgentKeywords[Any]]) -> None:
+    def __init__(
+        self, id: str, run: LoopFunction, *, client_data: Any = None, **settings: Unpack[AgentKeywords[Any]]
+    ) -> None:
         if not inspect.iscoroutinefunction(run):
             raise ConfigError(f"custom agent {id!r}: its function must be `async def`; it waits for messages")
         hooks = [name for name in HOOKS if name in settings]
         if hooks:
             raise ConfigError(f"custom agent {id!r} has no hooks ({', '.join(hooks)}): write that code into its loop")
-        super().__init__(id, run, read_options(id, settings))
+        super().__init__(id, run, read_options(id, {**settings, "client_data": client_data}))
         self._takes_signal = len(inspect.signature(run).parameters) > 1
 
     async def start(self, payload: ChatTaskPayload, signal: AbortSignal) -> None:
@@ -121,10 +123,12 @@ class CustomAgent(Agent[Any]):
         await (run(payload, signal) if self._takes_signal else run(payload))
 
 
-def custom_agent(id: str, **settings: Unpack[AgentKeywords[Any]]) -> Callable[[LoopFunction], CustomAgent]:
+def custom_agent(
+    id: str, *, client_data: Any = None, **settings: Unpack[AgentKeywords[Any]]
+) -> Callable[[LoopFunction], CustomAgent]:
     """Make the decorated coroutine function an agent that runs its own loop (see `chat.create_session`).
 
     It takes the options of `chat.agent`, but no hooks. It is given a `ChatTaskPayload`, and an `AbortSignal` if it has
     a second parameter. What it raises ends the open turn with an error; the next message calls it anew.
     """
-    return lambda run: CustomAgent(id, run, **settings)
+    return lambda run: CustomAgent(id, run, client_data=client_data, **settings)

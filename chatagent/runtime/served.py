@@ -39,7 +39,7 @@ class Served(Protocol):
 
     async def complete(self, last_event_id: str) -> None:
         """It is committed; must not raise."""
-        return None
+        return
 
     def held(self, held: Held) -> None:
         """What a write or a renewal was answered."""
@@ -48,7 +48,7 @@ class Served(Protocol):
 
     def on_message(self) -> None:
         """Something arrived in the inbox meanwhile."""
-        return None
+        return
 
     def expire(self, error: BaseException) -> None:
         """Time is up: end as failed with `error`. What does not heed the signal is cancelled after a grace period."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chatagent.errors import ChatAgentError, LeaseLost, StoreDown
@@ -70,11 +70,11 @@ class TurnLog:
         else:
             self._write_record(self._encode(chunk))
 
-    async def send_raw(self, chunk: Chunk) -> None:
+    async def send_raw(self, chunk: Mapping[str, Any]) -> None:
         """Queue one chunk that is no part of the message, in its place among the others. Raises: as `write`."""
         if self._lost:
             raise LeaseLost(self.claim.session_id)
-        self._write_record(raw_record(self._encode(chunk)))
+        self._write_record(raw_record(self._encode(dict(chunk))))
         await self.drain()
 
     def _write_record(self, record: bytes) -> None:

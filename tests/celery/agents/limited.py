@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import asyncio
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,12 @@ from chatagent import chat
 
 
 @chat.agent("limited", concurrency_limit=2)
-async def limited(turn: chat.Turn[Any]) -> str:
+def limited(turn: chat.Turn[Any]) -> str:
     """Notes when it begins and ends."""
     running = Path(os.environ["RUNNING"])
     with running.open("a") as file:
         file.write("+")
-    await asyncio.sleep(0.1)
+    time.sleep(0.1)
     with running.open("a") as file:
         file.write("-")
     return "done"
