@@ -32,7 +32,6 @@ from chatagent.agent import (
     TurnStart,
     ValidateMessages,
     Writer,
-    agent,
     close,
     create_session,
     create_stop_signal,
@@ -40,10 +39,8 @@ from chatagent.agent import (
     custom_agent,
     defer,
     end_run,
-    history,
     inject,
     is_stopped,
-    local,
     messages,
     pipe,
     pipe_and_capture,
@@ -53,10 +50,13 @@ from chatagent.agent import (
     set_turn_timeout,
     set_ui_message_stream_options,
     stream,
-    turn,
     upsert_incoming_message,
     write_turn_complete,
 )
+from chatagent.agent.action import turn
+from chatagent.agent.agent import agent
+from chatagent.agent.local import local
+from chatagent.agent.turn import history
 from chatagent.ui import cleanup_aborted_parts
 
 #: The older name of `chat.agent`.

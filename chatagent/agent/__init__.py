@@ -1,7 +1,10 @@
-"""What authors write against: agents, their hooks, and the turn that they answer."""
+"""What authors write against: agents, their hooks, and the turn that they answer.
 
-from chatagent.agent.action import TurnRequest, turn
-from chatagent.agent.agent import Agent, agent
+Functions that are named like a module here (`agent`, `turn`, `local`, `history`) are found in `chatagent.chat`.
+"""
+
+from chatagent.agent.action import TurnRequest
+from chatagent.agent.agent import Agent
 from chatagent.agent.event import (
     Action,
     BeforeTurnComplete,
@@ -23,7 +26,7 @@ from chatagent.agent.event import (
     Writer,
 )
 from chatagent.agent.history import History, ToolCallRef, ToolResult, upsert_incoming_message
-from chatagent.agent.local import Local, local
+from chatagent.agent.local import Local
 from chatagent.agent.loop import ChatTaskPayload, CustomAgent, custom_agent
 from chatagent.agent.loop_message import (
     MessageAccumulator,
@@ -40,7 +43,6 @@ from chatagent.agent.turn import (
     current_turn,
     defer,
     end_run,
-    history,
     inject,
     is_stopped,
     pipe,
@@ -86,7 +88,6 @@ __all__ = [
     "TurnStart",
     "ValidateMessages",
     "Writer",
-    "agent",
     "close",
     "create_session",
     "create_stop_signal",
@@ -94,10 +95,8 @@ __all__ = [
     "custom_agent",
     "defer",
     "end_run",
-    "history",
     "inject",
     "is_stopped",
-    "local",
     "messages",
     "pipe",
     "pipe_and_capture",
@@ -106,7 +105,6 @@ __all__ = [
     "set_idle_timeout",
     "set_turn_timeout",
     "set_ui_message_stream_options",
-    "turn",
     "upsert_incoming_message",
     "write_turn_complete",
 ]

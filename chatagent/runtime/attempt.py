@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chatagent.errors import StreamError
 from chatagent.record import control_kind, is_raw
 from chatagent.runtime.conversation import Applied, apply, steered_ids
 from chatagent.runtime.port import Claim
-from chatagent.ui import decode, recover
+from chatagent.ui import Fold, decode, recover
 
 UIMessage = dict[str, Any]
 
@@ -29,6 +30,8 @@ class Attempt:
     told: tuple[dict[str, Any], ...]
     open_step: bool
     steered: tuple[int, ...]
+    #: All that the dead attempt wrote, the broken step as well.
+    partial: UIMessage | None = None
 
     @property
     def kept(self) -> list[UIMessage]:
@@ -57,4 +60,17 @@ def begin(claim: Claim, history: Sequence[UIMessage]) -> Attempt:
         told=tuple(recovered.chunks),
         open_step=recovered.open_step,
         steered=tuple(record.seq for record in claim.waiting if record.message_id in answered),
+        partial=_partial(chunks, applied.response),
     )
+
+
+def _partial(chunks: Sequence[dict[str, Any]], initial: UIMessage | None) -> UIMessage | None:
+    """What readers of a dead attempt hold; None when there is nothing to see."""
+    fold = Fold(initial)
+    for chunk in chunks:
+        try:
+            fold.add(chunk)
+        except StreamError:
+            break
+    shown = any(part.get("type") != "step-start" for part in fold.message["parts"])
+    return fold.message if shown else None

@@ -14,7 +14,7 @@ from chatagent.runtime.compactor import Compactor
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.port import Claim, Store
 from chatagent.runtime.run import Run
-from chatagent.ui import to_model_messages
+from chatagent.ui import steering_chunk, to_model_messages
 
 
 class Boundary:
@@ -90,7 +90,7 @@ class Boundary:
         self.consumed += [record.seq for record in taken]
         plan["chunks"] = [
             *plan["chunks"],
-            *({"type": "steering-message", "id": each["id"], "parts": each["parts"]} for each in batch.messages),
+            *map(steering_chunk, batch.messages),
         ]
         plan["append"] = [*plan["append"], *await _prepared(policy, batch)]
         if policy is not None and policy.on_injected is not None:
@@ -101,7 +101,7 @@ class Boundary:
         turn = self._turn
         return PendingBatch(
             messages=messages,
-            model_messages=to_model_messages(messages),
+            model_messages=to_model_messages(messages, omit_old_files=True),
             steps=step.steps,
             step_number=step.number,
             chat_id=turn.chat_id,

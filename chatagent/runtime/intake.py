@@ -121,15 +121,18 @@ class Intake:
         answers = wanted is None or own in wanted
         if recovery.chain is None and answers:
             return True
-        self.continues = False
         history = list(recovery.chain) if recovery.chain is not None else self._attempt.kept
         known = {each.get("id") for each in history}
         if not answers:
+            self.continues = False
             self._settled = True
             self._become(history)
             return False
+        anew = self._response.message_id in known
+        self.continues = self._response.empty and not anew
         self._become(history if own in known else [*history, *self._attempt.applied.messages[-1:]])
-        self._response.restart(anew=self._response.message_id in known)
+        if not self.continues:
+            self._response.restart(anew=anew)
         return True
 
     def _become(self, messages: Sequence[UIMessage]) -> None:

@@ -62,8 +62,9 @@ class Response:
         """Forget what an earlier attempt wrote and begin again; `anew`: as another message, since that one is kept."""
         if anew:
             self.message_id = new_id("msg_")
-        self._fold = Fold({"id": self.message_id, "role": "assistant", "parts": []})
-        self._boundaries, self._inside_step = [], False
+        begun = [] if anew else [{"type": "step-start"}]
+        self._fold = Fold({"id": self.message_id, "role": "assistant", "parts": begun})
+        self._boundaries, self._inside_step = [], not anew
         if anew:
             self.start()
         else:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chatagent.agent import Agent, Recovery, RunContext, Turn
+from chatagent.agent import Agent, Recovery
 from chatagent.agent.event import Reason
 from chatagent.agent.history import History
 from chatagent.agent.local import enter_locals
@@ -28,13 +28,14 @@ from chatagent.runtime.conversation import waiting_calls
 from chatagent.runtime.ending import Ending, Result
 from chatagent.runtime.intake import Intake
 from chatagent.runtime.model_view import ModelView
+from chatagent.runtime.new_turn import new_turn
 from chatagent.runtime.pipe import Pipe
 from chatagent.runtime.port import Claim, Commit, Held, Outcome, Store
 from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
 from chatagent.runtime.usage import add_usage
 from chatagent.runtime.writer import TurnLog
-from chatagent.signal import AbortController, AbortSignal
+from chatagent.signal import AbortController
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class AnsweredTurn:
         self._options = options
         self._store = store
         self._attempt = begin(claim, run.history)
+        self._told: Sequence[dict[str, Any]] = self._attempt.told
         self._response = self._open_response()
         self._pipe = Pipe(self._response, log, self.stop.signal)
         self._view = ModelView(run)
@@ -89,7 +91,9 @@ class AnsweredTurn:
         history = self._attempt.applied.messages if history is None else history
         self._control = TurnControl(self._response, self._pipe, run, History(history), self._inject)
         self._control.check = agent.parts.check
-        self._turn = self._make_turn()
+        self._turn = new_turn(
+            claim, agent, run, self._control, self._view, model=options.model, stop=self.stop, cancel=self.cancel
+        )
         self._author = Author(agent, self._turn, run, self._control, options.mint)
         self._intake = Intake(claim, self._attempt, run, self._control, self._response)
         self._compactor = Compactor(self._turn, agent, run, self._view, self._control, self._author)
@@ -177,7 +181,13 @@ class AnsweredTurn:
     def _open(self) -> None:
         if not self._attempt.resumed:
             self._response.start()
-        for chunk in self._attempt.told:
+        elif not self._author.wants("on_recovery_boot"):
+            self._tell_kept()
+
+    def _tell_kept(self) -> None:
+        """Take readers of a dead attempt back to what is kept of it."""
+        told, self._told = self._told, ()
+        for chunk in told if self._intake.continues else ():
             self._log.write(chunk)
 
     def _owed(self) -> bool:
@@ -230,6 +240,7 @@ class AnsweredTurn:
         if stopped:
             self._response.error_text = None
             self._result.raw = self._response.snapshot()
+        self._tell_kept()
         dangling = {"stopped": _STOPPED_CALL, "failed": _FAILED_CALL}.get(self.outcome)
         self._response.end(stopped=stopped, dangling=dangling)
 
@@ -251,6 +262,7 @@ class AnsweredTurn:
             owed = await intake.receive(author, self._store, recovery)
         if not owed:
             return
+        self._tell_kept()
         await self._start()
         current_context.set(self._model_context())
         await self._pipe(await call(self.agent.run, turn))
@@ -265,11 +277,11 @@ class AnsweredTurn:
 
     async def _ask_recovery(self) -> Recovery | None:
         """What the author wants with a half answer, where there is one."""
-        if not self._attempt.resumed or self._response.empty or not self._author.wants("on_recovery_boot"):
+        partial = self._attempt.partial
+        if partial is None or not self._author.wants("on_recovery_boot"):
             return None
         unread = (self.claim.record, *self.claim.waiting)
         users = [record.user_message for record in unread if record.user_message is not None]
-        partial = self._response.snapshot()
         return await self._author.recover(partial, self.run.history, users, self.claim.cause or "crashed")
 
     async def _start(self) -> None:
@@ -310,46 +322,6 @@ class AnsweredTurn:
         reason: Reason = "compaction-rebuild" if self.run.lane.sums_up(messages) else "run"
         return await self._author.prepare(self._view.convert(messages), reason)
 
-    def _make_turn(self) -> Turn[Any]:
-        claim, record, run = self.claim, self.claim.record, self.run
-        context = RunContext(
-            agent=self.agent.id,
-            session_id=claim.session_id,
-            run_id=run.run_id,
-            attempt=claim.attempt,
-            user=claim.user,
-            tags=claim.tags,
-            metadata=claim.metadata,
-        )
-        return Turn(
-            chat_id=claim.chat_id,
-            session_id=claim.session_id,
-            run_id=run.run_id,
-            number=claim.turn,
-            trigger=record.trigger if record.kind == "message" else record.kind,
-            client_data=None,
-            messages=[],
-            tools={},
-            model=self.agent.options.model or self._options.model,
-            signal=AbortSignal.any(self.stop.signal, self.cancel.signal),
-            stop_signal=self.stop.signal,
-            cancel_signal=self.cancel.signal,
-            to_model_messages=self._view.plain,
-            control=self._control,
-            ctx=context,
-            message_id=record.payload.get("messageId"),
-            body=record.payload.get("body") or {},
-            metadata=record.payload.get("metadata", claim.metadata),
-            user=claim.user,
-            tags=claim.tags,
-            attempt=claim.attempt,
-            continuation=run.continuation,
-            previous_run_id=run.previous_run_id,
-            preloaded=run.preloaded,
-            previous_turn_usage=run.previous_usage,
-            total_usage=dict(claim.usage),
-        )
-
     def _model_context(self) -> ModelContext:
         options, prompt = self.agent.options, self.run.prompt
         stream: dict[str, Any] = {**options.stream_options, "on_error": options.errors, **self._control.stream_options}
@@ -375,6 +347,7 @@ class AnsweredTurn:
 
     def commit(self, *, warm_s: float) -> Commit:
         """What to store; `warm_s` is 0 when this process does not keep the run."""
+        self.run.preloaded = self.run.preloaded or self.claim.record.kind == "preload"
         self._result.counts = self._counts
         self._result.run_s = self._run_s()
         return self._ending.commit(self._result, self._log.rest(), self._boundary.consumed, warm_s)

@@ -1,0 +1,64 @@
+"""The `Turn` that an author's code is handed, made from a claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatagent.agent import Agent, RunContext, Turn
+from chatagent.runtime.control import TurnControl
+from chatagent.runtime.model_view import ModelView
+from chatagent.runtime.port import Claim
+from chatagent.runtime.run import Run
+from chatagent.signal import AbortController, AbortSignal
+
+
+def new_turn(
+    claim: Claim,
+    agent: Agent[Any],
+    run: Run,
+    control: TurnControl,
+    view: ModelView,
+    *,
+    model: str,
+    stop: AbortController,
+    cancel: AbortController,
+) -> Turn[Any]:
+    """A turn without messages, tools and client data, which are known later. `model` is for agents that name none."""
+    record = claim.record
+    context = RunContext(
+        agent=agent.id,
+        session_id=claim.session_id,
+        run_id=run.run_id,
+        attempt=claim.attempt,
+        user=claim.user,
+        tags=claim.tags,
+        metadata=claim.metadata,
+    )
+    return Turn(
+        chat_id=claim.chat_id,
+        session_id=claim.session_id,
+        run_id=run.run_id,
+        number=claim.turn,
+        trigger=record.trigger if record.kind == "message" else record.kind,
+        client_data=None,
+        messages=[],
+        tools={},
+        model=agent.options.model or model,
+        signal=AbortSignal.any(stop.signal, cancel.signal),
+        stop_signal=stop.signal,
+        cancel_signal=cancel.signal,
+        to_model_messages=view.plain,
+        control=control,
+        ctx=context,
+        message_id=record.payload.get("messageId"),
+        body=record.payload.get("body") or {},
+        metadata=record.payload.get("metadata", claim.metadata),
+        user=claim.user,
+        tags=claim.tags,
+        attempt=claim.attempt,
+        continuation=run.continuation,
+        previous_run_id=run.previous_run_id,
+        preloaded=run.preloaded,
+        previous_turn_usage=run.previous_usage,
+        total_usage=dict(claim.usage),
+    )
