@@ -77,9 +77,7 @@ def tool_execute(task: Task[Any, Out]) -> Callable[[Any], Any]:
     """
 
     async def execute(value: Any) -> Out:
-        call_id = tool_call_id()
-        key = None if call_id is None else f"{_session_id()}:{call_id}"
-        return (await task.trigger_and_wait(value, idempotency_key=key)).unwrap()
+        return (await task.trigger_and_wait(value, idempotency_key=_call_key())).unwrap()
 
     return execute
 
@@ -127,7 +125,7 @@ def agent_tool(
     async def execute(value: AgentInput) -> AsyncIterator[dict[str, Any]]:
         context = chat_context()
         chat_id = ".".join(filter(None, (context.chat_id if context else new_id(), tool_name, value.conversation)))
-        message_id = tool_call_id() or new_id("msg_")
+        message_id = _call_key() or new_id("msg_")
         message = {"id": message_id, "role": "user", "parts": [{"type": "text", "text": value.prompt}]}
         async for answer in current_launcher().ask(agent, chat_id, message):
             yield answer
@@ -188,11 +186,14 @@ def _trace() -> Trace | None:
     return None if run is None else run.trace
 
 
-def _session_id() -> str:
-    run, turn = current_task_run(), find_turn()
+def _call_key() -> str | None:
+    """What tells this tool call from all others, the same after a crash; ids of providers may repeat in later turns."""
+    call_id, run, turn = tool_call_id(), current_task_run(), find_turn()
+    if call_id is None:
+        return None
     if run is not None:
-        return run.session_id
-    return "" if turn is None else turn.session_id
+        return f"{run.session_id}.{call_id}"
+    return call_id if turn is None else f"{turn.session_id}.{turn.number}.{call_id}"
 
 
 def _text(message: dict[str, Any]) -> str:

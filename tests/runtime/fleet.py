@@ -75,7 +75,7 @@ class Fleet(World):
             await store.close()
 
     async def dispatch(self, agent_id: str, session_id: str, queue: str) -> None:
-        """Run a session on the first engine, when there is a slot."""
+        """Run a session on the first engine that serves it, when there is a slot."""
         self.sent.append((agent_id, session_id, queue))
         job = asyncio.create_task(self._job(agent_id, session_id))
         self._jobs.add(job)
@@ -83,8 +83,9 @@ class Fleet(World):
 
     async def _job(self, agent_id: str, session_id: str) -> None:
         async with self.slots:
-            if self.engines:
-                await self.engines[0].run_turn(agent_id, session_id)
+            engine = next((engine for engine in self.engines if agent_id in engine.agents), None)
+            if engine is not None:
+                await engine.run_turn(agent_id, session_id)
 
     def tasks(self) -> Tasks:
         """The client of a web process on this loop's fleet."""

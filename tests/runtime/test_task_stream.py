@@ -39,7 +39,7 @@ def test_raw_chunks_stand_among_those_of_the_answer_and_are_not_stored(redis_url
             assert types == ["text-delta", "data-mark", "data-mark", "text-delta"]
             records = world.side.outbox.read(session.id, -1)
             assert sum(is_raw(record.raw) for record in records) == 3
-            assert {part["type"] for part in world.history(session)[1]["parts"]} == {"text"}
+            assert {part["type"] for part in world.history(session)[1]["parts"]} == {"step-start", "text"}
 
     fleet(redis_url, test)
 
