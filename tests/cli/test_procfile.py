@@ -44,7 +44,8 @@ def test_the_lines_of_the_procfile_make_a_healthy_deployment(stack: Stack) -> No
             headers={"Authorization": f"Bearer {stack.environment['CHATAGENT_SECRET_KEY']}"},
             trust_env=False,
         )
-        assert [agent["id"] for agent in agents.raise_for_status().json()["agents"]] == ["assistant", "weather"]
+        served = ["approval", "assistant", "notebook", "research", "sandbox", "weather"]
+        assert [agent["id"] for agent in agents.raise_for_status().json()["agents"]] == served
         assert web.terminate() == 0
         assert worker.terminate() == 0
         assert not stack.announced(), "a worker that ends in good order signs off"
