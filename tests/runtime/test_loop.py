@@ -21,6 +21,7 @@ from chatagent.errors import ConfigError
 from chatagent.runtime.engine import EngineOptions
 from chatagent.runtime.turn import TurnOptions
 from chatagent.signal import AbortSignal
+from tests.runtime.test_recovery import expire_lease
 from tests.runtime.world import World, live, text_of, until
 
 
@@ -466,6 +467,63 @@ def test_a_running_loop_is_handed_back_and_goes_on_elsewhere_with_what_it_had_wr
         async with world.engine(moved, owner="w2") as engine:
             assert await engine.run_turn(session.agent, session.id) == "completed"
         assert text_of(world.history(session)) == ["one", "kept done"]
+
+    live(redis_url, test)
+
+
+def test_a_loop_that_lost_its_chat_is_ended_and_another_process_goes_on(redis_url: str) -> None:
+    ended: list[str] = []
+
+    @custom_agent("contested")
+    async def contested(payload: ChatTaskPayload, signal: AbortSignal) -> None:
+        try:
+            async for turn in create_session(payload):
+                if turn.number == 1 and not ended:
+                    await pipe_and_capture("dead")
+                    await asyncio.Event().wait()
+                await turn.complete("alive")
+        finally:
+            ended.append(f"{signal.aborted}")
+
+    async def test(world: World) -> None:
+        session = world.chat(contested)
+        async with world.engine(contested) as one, world.engine(contested, owner="w2") as two:
+            await world.turn(one, session, "one", "u1")
+            zombie = asyncio.create_task(world.turn(one, session, "two", "u2"))
+            await until(lambda: any(chunk.get("delta") == "dead" for chunk in world.chunks(session)))
+            expire_lease(world, session)
+            ended.append("taken over")
+            assert await two.run_turn(session.agent, session.id) == "completed"
+            await one.renew()
+            assert await zombie == "lost"
+            assert ended == ["taken over", "True"]
+            # What is left of it there does not answer the next message with stale variables.
+            await world.turn(one, session, "three", "u3")
+        assert text_of(world.history(session)) == ["one", "alive", "two", "alive", "three", "alive"]
+
+    live(redis_url, test)
+
+
+def test_a_waiting_loop_that_was_overtaken_ends(redis_url: str) -> None:
+    starts: list[int] = []
+    ends: list[int] = []
+
+    @custom_agent("overtaken")
+    async def overtaken(payload: ChatTaskPayload) -> None:
+        starts.append(payload.turn)
+        async for turn in create_session(payload):
+            await turn.complete(f"{len(turn.ui_messages)}")
+        ends.append(payload.turn)
+
+    async def test(world: World) -> None:
+        session = world.chat(overtaken)
+        async with world.engine(overtaken) as one, world.engine(overtaken, owner="w2") as two:
+            await world.turn(one, session, "one", "u1")
+            await world.turn(two, session, "two", "u2")
+            await world.turn(one, session, "three", "u3")
+            await until(lambda: ends)
+            assert (starts, ends) == ([0, 1, 2], [0])
+        assert text_of(world.history(session)) == ["one", "1", "two", "3", "three", "5"]
 
     live(redis_url, test)
 
