@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
+from chatagent.record import Busy
 from chatagent.redis.connection import connect, connect_async
 from chatagent.redis.history import History
 from chatagent.redis.inbox import Inbox, Pushed
@@ -37,8 +39,28 @@ class Gateway:
         session, _ = self.sessions.create(chat_id, "support", queue="turns", user="ada", tags=["vip"])
         return session
 
-    def say(self, session: Session, text: str = "hi", part_id: str | None = None) -> Pushed:
-        return self.inbox.push(session.id, "message", submit(text), part_id=part_id)
+    def say(
+        self,
+        session: Session,
+        text: str = "hi",
+        part_id: str | None = None,
+        *,
+        message_id: str = "u1",
+        busy: Busy | None = None,
+    ) -> Pushed:
+        return self.inbox.push(session.id, "message", submit(text, message_id), part_id=part_id, busy=busy)
+
+    def queued(self, session: Session) -> list[str]:
+        """The texts of what waits."""
+        return [record.payload["message"]["parts"][0]["text"] for record in self.inbox.queue(session.id)]
+
+    def field(self, session: Session, name: str) -> str | None:
+        found = cast("bytes | None", self.client.hget(KEYS.session(session.id), name))
+        return None if found is None else found.decode()
+
+    def kill_worker(self, session: Session) -> None:
+        """Let the lease of a running turn lapse."""
+        self.client.hset(KEYS.session(session.id), "lease_until", 1)
 
     def controls(self, session: Session) -> list[str | None]:
         return [record.control for record in self.outbox.read(session.id, -1)]
@@ -79,16 +101,16 @@ def work(
     return asyncio.run(both())
 
 
-async def claimed(store: Leases, session: Session) -> Claim:
+async def claimed(store: Leases, session: Session, *, known_epoch: int = -1) -> Claim:
     """A claim that must succeed."""
-    claim = await store.claim(session.id)
+    claim = await store.claim(session.id, known_epoch=known_epoch)
     assert claim is not None
     return claim
 
 
-def ending(claim: Claim, *, keep: int = -1, messages: list[dict[str, Any]] | None = None) -> Commit:
-    """The commit of a turn that appended `messages`."""
-    return Commit(
+def ending(claim: Claim, *, keep: int = -1, messages: list[dict[str, Any]] | None = None, **changed: Any) -> Commit:
+    """The commit of a turn that appended `messages`; `changed` are further fields of it."""
+    commit = Commit(
         claim=claim,
         changes=Changes(keep=keep, replaced=[], appended=messages or []),
         records=[b'{"type":"finish"}'],
@@ -96,3 +118,4 @@ def ending(claim: Claim, *, keep: int = -1, messages: list[dict[str, Any]] | Non
         fields={},
         warm_s=30,
     )
+    return replace(commit, **changed)
