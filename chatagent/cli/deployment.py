@@ -12,9 +12,11 @@ from chatagent.agent.task import Task
 from chatagent.celery import Options, make_app
 from chatagent.cli.broker import celery_broker, celery_prefix
 from chatagent.redis import RedisBackend
+from chatagent.runtime.author import Mint
 from chatagent.runtime.engine import EngineOptions
 from chatagent.runtime.turn import TurnOptions
 from chatagent.settings import Settings
+from chatagent.token import sign
 
 
 def celery_app(settings: Settings, served: Iterable[Agent[Any] | Task[Any, Any]]) -> Celery:
@@ -37,5 +39,23 @@ def _engine(settings: Settings) -> EngineOptions:
         heartbeat_s=settings.heartbeat_s or settings.lease_s / 3,
         sweep_s=settings.sweep_s,
         grace_s=settings.grace_s,
-        turn=TurnOptions(settings.max_attempts, settings.max_chunk_kb * 1024, settings.model, settings.idle_timeout_s),
+        turn=TurnOptions(
+            max_attempts=settings.max_attempts,
+            max_chunk_bytes=settings.max_chunk_kb * 1024,
+            model=settings.model,
+            idle_timeout_s=settings.idle_timeout_s,
+            mint=_mint(settings),
+        ),
     )
+
+
+def _mint(settings: Settings) -> Mint | None:
+    """Makes the tokens that hooks are given; without the gateway's secret key there are none."""
+    if settings.secret_key is None:
+        return None
+    secret = settings.secret_key.get_secret_value()
+
+    def mint(chat_id: str, ttl_s: float) -> str:
+        return sign(secret, (f"read:sessions:{chat_id}", f"write:sessions:{chat_id}"), ttl_s=ttl_s)
+
+    return mint
