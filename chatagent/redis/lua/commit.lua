@@ -9,7 +9,8 @@
 -- Returns {'lost'} | {'ok', seq of the last turn-complete, unread records remain, queue}
 -- A commit that comes a second time changes nothing.
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'owner', 'commit_epoch', 'out_seq', 'complete_seq', 'turn', 'status',
-  'in_seq', 'run_turns', 'queue', 'closed', 'committed_queue')
+  'in_seq', 'run_turns', 'queue', 'closed', 'committed_queue',
+  'stop_seq')
 if s[1] ~= ARGV[1] then return {'lost'} end
 if s[3] == ARGV[1] then return {'ok', tonumber(s[5]), s[7] == 'queued' and 1 or 0, s[12] or ''} end
 if s[2] == '' then return {'lost'} end
@@ -65,6 +66,8 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[5])) do
   if consumed[edited] or tonumber(edited) <= cursor then redis.call('HDEL', KEYS[5], field) end
 end
 
+-- A stop may be for the message that waited behind a preload.
+if s[13] == ARGV[2] then redis.call('HSET', KEYS[1], 'stop_seq', -1, 'forget_seq', -1) end
 -- Not kept warm at all: any worker may resume the run.
 local warm_ms, run_ms = tonumber(ARGV[6]), tonumber(ARGV[8])
 local warm = warm_ms > 0 and run_ms > 0 and ARGV[5] or ''
@@ -73,7 +76,7 @@ local counted = tonumber(ARGV[9])
 redis.call('HSET', KEYS[1], 'out_seq', seq, 'complete_seq', complete, 'in_cursor', cursor, 'status', status,
   'queued_at', now, 'owner', '', 'lease_until', 0, 'commit_epoch', ARGV[1], 'committed_queue', queue,
   'turn', tonumber(s[6]) + counted, 'run_turns', tonumber(s[9] or 0) + counted, 'attempts', 0, 'turn_seq', -1,
-  'stop_seq', -1, 'forget_seq', -1, 'taken', '', 'warm', warm, 'warm_until', now + warm_ms,
+  'taken', '', 'warm', warm, 'warm_until', now + warm_ms,
   'run_until', run_ms > 0 and now + run_ms or 0, 'suspended', warm == '' and run_ms > 0 and 1 or 0, 'updated_at', now)
 if ARGV[7] == '' then redis.call('HSET', KEYS[1], 'preloaded', 1) end
 if #bell > 0 then
