@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ _RESERVED = frozenset(
 )
 #: How the client's hook for messages that wait marks those that it sends while an answer is written.
 _MODE = "_mode"
+#: Ids of the messages of `AgentChat.steer`.
+_STEERED = re.compile(r"steer-\d{13}")
 
 
 def read_payload(chat_id: str, payload: Mapping[str, Any], part: str | None) -> Send:
@@ -35,8 +38,8 @@ def read_payload(chat_id: str, payload: Mapping[str, Any], part: str | None) -> 
         read["trigger"] = trigger
     if trigger == "submit-message":
         message = read_message(payload.get("message"), "payload.message")
-        if _MODE in message:
-            # Only the hook that shows what waits sends so, and it waits for the mark that the message was taken in.
+        if _MODE in message or _STEERED.fullmatch(str(message.get("id"))):
+            # Only the hook that shows what waits, and `AgentChat.steer`, send so.
             busy = busy or "steer"
             message = {name: value for name, value in message.items() if name != _MODE}
         read["message"] = message

@@ -235,8 +235,8 @@ def test_a_large_record_is_refused_readably_for_other_origins(new_gateway: NewGa
         {"kind": "handover"},
         {"kind": "message", "payload": {"trigger": "submit-message"}},
         {"kind": "message", "payload": {"trigger": "preload"}},
-        {"kind": "message", "payload": {"trigger": "action", "action": {"type": "undo"}}},
-        message("hi", action={"type": "undo"}),
+        {"kind": "message", "payload": {"trigger": "action"}},
+        message("hi", busy="perhaps"),
         message("hi", messageId=5),
     ],
 )

@@ -1,20 +1,39 @@
-"""The agent that the clients talk to."""
+"""The agents that the clients talk to."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from chatagent import chat
+from pydantic import BaseModel, Field
+
+from chatagent import chat, client_tool, stream_text, tool
 
 
-@chat.agent("parrot")
+class Undo(BaseModel):
+    """Forget the last question and its answer."""
+
+    type: Literal["undo"]
+
+
+class Ask(BaseModel):
+    """Have something answered."""
+
+    type: Literal["ask"]
+    text: str
+
+
+@chat.agent("parrot", actions=Annotated[Undo | Ask, Field(discriminator="type")])
 async def parrot(turn: chat.Turn[Any]) -> AsyncIterator[str]:
     """Says it again, word by word; `wait <file>` says one word and goes on when the file exists."""
     message = next(each for each in reversed(turn.ui_messages) if each["role"] == "user")
     text = "".join(part["text"] for part in message["parts"] if part["type"] == "text")
+    if text == "preloaded?":
+        yield f"{turn.preloaded} {turn.number}"
+        return
     if text.startswith("wait "):
         yield "before"
         while not Path(text.removeprefix("wait ")).exists():  # noqa: ASYNC240 - a local file
@@ -23,3 +42,32 @@ async def parrot(turn: chat.Turn[Any]) -> AsyncIterator[str]:
         return
     for number, word in enumerate(text.split()):
         yield word if number == 0 else f" {word}"
+
+
+@parrot.on_action
+def act(event: chat.Action[Any, Undo | Ask]) -> chat.TurnRequest | None:
+    """Undo, or a turn for what is asked."""
+    if isinstance(event.action, Ask):
+        return chat.turn(event.action.text)
+    chat.history.slice(0, -2)
+    return None
+
+
+@tool
+async def wait_for(path: str) -> str:
+    """Wait until a file exists."""
+    while not Path(path).exists():  # noqa: ASYNC240 - a local file
+        await asyncio.sleep(0.02)
+    return "it is there"
+
+
+@client_tool
+def ask_place() -> str:
+    """Ask the page where it is."""
+    raise AssertionError("the page answers")
+
+
+@chat.agent("helper", tools=[wait_for, ask_place])
+async def helper(turn: chat.Turn[Any]) -> Any:
+    """Answers with a model that does as the last message says."""
+    return stream_text("openai/fake", turn.messages, api_base=os.environ["PROVIDER_URL"], api_key="none")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from tests.conftest import missing
 from tests.e2e.server import Server
 from tests.node import InstallError, Node
+from tests.provider import FakeProvider
 from tests.redis_server import discard, new_redis
 from tests.stack import SECRET, Stack
 
@@ -20,8 +21,11 @@ FOLDER = Path(__file__).parent
 #: Releases of the client, newest first.
 RELEASES = ("4.8.3", "4.5.16")
 
-#: Runs a scenario of `driver.mjs`; gives the chat's id and what the client saw.
-Run = Callable[[str], tuple[str, Any]]
+
+class Run(Protocol):
+    """Runs a scenario with an agent; gives the chat's id and what the client saw."""
+
+    def __call__(self, scenario: str, task: str = "parrot") -> tuple[str, Any]: ...
 
 
 @pytest.fixture(scope="package")
@@ -30,13 +34,20 @@ def server(redis_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     redis = new_redis(redis_binary)
     stack = Stack(redis, tmp_path_factory.mktemp("trigger"))
     try:
-        with stack.worker(FOLDER / "agents.py"), stack.gateway() as gateway:
-            gateway.wait_healthy()
-            server = Server(gateway.url)
-            yield server
-            server.close()
+        with FakeProvider() as provider:
+            stack.env["PROVIDER_URL"] = provider.url
+            yield from serve(stack)
     finally:
         discard(redis)
+
+
+def serve(stack: Stack) -> Iterator[Server]:
+    """A gateway and a worker, and how a server calls them."""
+    with stack.worker(FOLDER / "agents.py"), stack.gateway() as gateway:
+        gateway.wait_healthy()
+        server = Server(gateway.url)
+        yield server
+        server.close()
 
 
 @pytest.fixture(scope="package")
@@ -53,10 +64,11 @@ def clients(node: Node) -> Node:
 def run(request: pytest.FixtureRequest, clients: Node, server: Server, tmp_path: Path) -> Run:
     """Runs scenarios with one release of the client."""
 
-    def run_scenario(scenario: str) -> tuple[str, Any]:
+    def run_scenario(scenario: str, task: str = "parrot") -> tuple[str, Any]:
         chat_id = f"{scenario}/{secrets.token_hex(3)}"
-        given = {"sdk": request.param, "scenario": scenario, "url": server.url, "secret": SECRET, "chatId": chat_id}
-        told = clients.run(FOLDER / "driver.mjs", json.dumps({**given, "gate": str(tmp_path / "gate")}), timeout_s=60)
+        given = {"sdk": request.param, "scenario": scenario, "task": task, "chatId": chat_id}
+        given |= {"url": server.url, "secret": SECRET, "gate": str(tmp_path / "gate")}
+        told = clients.run(FOLDER / "driver.mjs", json.dumps(given), timeout_s=60)
         return chat_id, json.loads(told)
 
     return run_scenario

@@ -1,0 +1,192 @@
+"""Sessions and tokens from Python."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import jwt
+import pytest
+
+from chatagent import auth, sessions
+from chatagent.errors import Closed, ConfigError, NotFound
+from chatagent.sessions import AsyncSessions, Sessions
+from tests.flask.gateway_app import SECRET
+from tests.flask.gateway_process import GatewayProcess
+from tests.flask.scripted_worker import ScriptedWorker, echo, say
+
+
+def test_a_session_is_started_once(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    made = sessions.start("echo", chat_id="c1", tags=["a"], metadata={"plan": "pro"}, user="ann")
+    again = sessions.start("echo", chat_id="c1")
+    assert (made.created, again.created, made.id) == (True, False, again.id)
+    assert (made.chat_id, made.agent, made.tags, made.metadata, made.user) == (
+        *("c1", "echo", ("a",), {"plan": "pro"}, "ann"),
+    )
+    assert sessions.retrieve(made.id).chat_id == "c1"
+    assert sessions.start("echo").chat_id != sessions.start("echo").chat_id
+
+
+def test_a_session_may_begin_with_a_message(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    worker.serve(echo)
+    sessions.start("echo", chat_id="c1", message="hi", client_data={"user_id": "ann"})
+    text = ""
+    for record in sessions.open("c1").out.read():
+        if record.control == "turn-complete":
+            break
+        text += record.chunk["delta"] if record.chunk and record.chunk["type"] == "text-delta" else ""
+    assert text == "You said: hi"
+
+
+def test_tags_and_metadata_are_replaced_and_a_close_is_for_good(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    sessions.start("echo", chat_id="c1", tags=["a"])
+    changed = sessions.update("c1", tags=["b"], metadata={"n": 1})
+    assert (changed.tags, changed.metadata) == (("b",), {"n": 1})
+    assert sessions.close("c1", "done").closed_reason == "done"
+    closed = sessions.close("c1", "again")
+    assert (closed.closed_reason, closed.status) == ("done", "closed")
+    assert closed.closed_at is not None
+    with pytest.raises(Closed):
+        sessions.start("echo", chat_id="c1")
+    with pytest.raises(NotFound):
+        sessions.retrieve("unknown")
+
+
+def test_listings_are_narrowed_and_come_in_pages(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    for number in range(5):
+        sessions.start("echo", chat_id=f"c{number}", user="ann" if number % 2 else "ben", tags=[f"t{number % 2}"])
+    sessions.start("other", chat_id="o")
+    sessions.close("c1")
+
+    def ids(**filters: Any) -> list[str]:
+        return [each.chat_id for each in sessions.list(**filters)]
+
+    assert ids(limit=2) == ["o", "c4", "c3", "c2", "c1", "c0"]
+    assert ids(agent="echo", limit=2) == ["c4", "c3", "c2", "c1", "c0"]
+    assert ids(user="ann") == ["c3", "c1"]
+    assert ids(user="ann", status="active") == ["c3"]
+    assert ids(user="ben", tag="t0", status="idle", limit=1) == ["c4", "c2", "c0"]
+    assert ids(status="closed") == ["c1"]
+    assert ids(status="running") == []
+    page = sessions.page(user="ben", limit=2)
+    assert [each.chat_id for each in page.sessions] == ["c4", "c2"]
+    assert page.next is not None
+    rest = sessions.page(user="ben", limit=2, cursor=page.next)
+    assert ([each.chat_id for each in rest.sessions], rest.next) == (["c0"], None)
+
+
+def test_a_handle_sends_and_follows_over_turns_until_the_close(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    worker.serve(echo)
+    sessions.start("echo", chat_id="c1")
+    handle = sessions.open("c1")
+    assert handle.in_.send("one") == 0
+    seen: list[str] = []
+    for record in handle.out.read():
+        if record.chunk and record.chunk["type"] == "text-delta":
+            seen.append(record.chunk["delta"])
+        match record.control, record.headers.get("session-in-event-id"):
+            case "turn-complete", "0":
+                assert handle.in_.send("two", metadata={"a": 1}) == 1
+            case "turn-complete", "1":
+                sessions.close("c1", "enough")
+    assert "".join(seen) == "You said: oneYou said: two"
+    assert (record.control, record.headers["session-closed-reason"]) == ("session-closed", "enough")
+
+
+def test_a_server_shows_data_beside_an_answer(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    sessions.start("echo", chat_id="c1")
+    handle = sessions.open("c1")
+    handle.in_.send("hi")
+    turn = worker.claim()
+    handle.out.append({"type": "data-progress", "data": {"done": 1}, "transient": True})
+    turn.commit(*say("ok"))
+    records = handle.out.read()
+    kinds: list[str] = []
+    for record in records:
+        kinds.append(record.chunk["type"] if record.chunk else str(record.control))
+        if record.control == "turn-complete":
+            break
+    assert kinds[:2] == ["turn-start", "data-progress"]
+
+
+def test_a_view_of_your_own_starts_sessions(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    start_session = sessions.create_start_session_action("echo", token_ttl="10m", tags=["web"])
+    given = start_session("c1", {"user_id": "ann"}, user="ann")
+    assert (given["chatId"], given["isCached"]) == ("c1", False)
+    assert start_session("c1")["isCached"] is True
+    claims = jwt.decode(given["publicAccessToken"], SECRET, ["HS256"])
+    assert claims["scopes"] == ["read:sessions:c1", "write:sessions:c1"]
+    assert (claims["exp"] - claims["iat"], claims["sub"]) == (600, "ann")
+    with place.http(given["publicAccessToken"]) as http:
+        assert http.get("/api/v1/sessions/c1").json()["tags"] == ["web"]
+        assert http.get("/realtime/v1/sessions/c1/in/records").status_code == 403
+    with place.http(SECRET) as http:
+        (record,) = http.get("/realtime/v1/sessions/c1/in/records").json()["records"]
+    assert record["data"]["payload"] == {"chatId": "c1", "trigger": "preload", "metadata": {"user_id": "ann"}}
+
+
+def test_asyncio_has_the_same_verbs(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    worker.serve(echo)
+
+    async def talk() -> tuple[list[str], str]:
+        async with AsyncSessions(gateway.url, secret_key=SECRET) as own:
+            await own.start("echo", chat_id="c1", user="ann")
+            await own.start("echo", chat_id="c2", user="ann")
+            await own.update("c1", tags=["x"])
+            handle = own.open("c2")
+            await handle.in_.send("hi")
+            text = ""
+            async for record in handle.out.read():
+                if record.control == "turn-complete":
+                    break
+                text += record.chunk["delta"] if record.chunk and record.chunk["type"] == "text-delta" else ""
+            await own.close("c1")
+            return [each.chat_id async for each in own.list(user="ann", limit=1)], text
+
+    assert asyncio.run(talk()) == (["c2", "c1"], "You said: hi")
+
+
+def test_several_gateways_are_named_one_by_one(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    with Sessions(gateway.url, secret_key=SECRET) as own:
+        assert own.start("echo", chat_id="c1").chat_id == "c1"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "written"),
+    [
+        (
+            {"read": {"sessions": "a"}, "write": {"sessions": ["a", "b"]}},
+            "read:sessions:a write:sessions:a write:sessions:b",
+        ),
+        ({"read": {"sessions": True}, "write": {"tasks": False, "sessions": "a"}}, "read:sessions write:sessions:a"),
+        ({"admin": True}, "admin"),
+        (["read:sessions:a:out"], "read:sessions:a:out"),
+    ],
+)
+def test_scopes_are_written_as_the_packages_write_them(scopes: Any, written: str) -> None:
+    token = auth.create_public_token(scopes=scopes, expires_in="90s", user="ann", secret_key=SECRET)
+    claims = jwt.decode(token, SECRET, ["HS256"])
+    assert (" ".join(claims["scopes"]), claims["sub"], claims["exp"] - claims["iat"]) == (written, "ann", 90)
+
+
+def test_a_token_of_ours_opens_what_it_names(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    sessions.start("echo", chat_id="c1")
+    token = auth.create_watch_token("c1")
+    with place.http(token) as http:
+        assert http.get("/api/v1/sessions/c1").status_code == 200
+        assert http.post("/realtime/v1/sessions/c1/in/append", json={"kind": "stop"}).status_code == 403
+
+
+@pytest.mark.parametrize("scopes", [{}, [], {"read": {"sessions": [" "]}}])
+def test_a_token_that_opens_nothing_is_not_made(scopes: Any) -> None:
+    with pytest.raises(ConfigError):
+        auth.create_public_token(scopes=scopes, secret_key=SECRET)
+
+
+def test_without_a_key_the_mend_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.delenv("CHATAGENT_SECRET_KEY", raising=False)
+    monkeypatch.setenv("CHATAGENT_DATA_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match="CHATAGENT_SECRET_KEY"):
+        sessions.retrieve("c1")
+    (tmp_path / "secret_key").write_text(SECRET)
+    assert auth.create_public_token(scopes=["read:sessions"])
