@@ -18,7 +18,6 @@ import redis as redis_client
 import typer
 
 from chatagent.cli.console import Console
-from chatagent.cli.embedded import EmbeddedRedis
 from chatagent.cli.settings import read_settings
 from chatagent.cli.supervisor import Child, Supervisor
 from chatagent.cli.web import DEFAULT_PORT, web_program
@@ -26,6 +25,7 @@ from chatagent.cli.worker import AgentFile, worker_program
 from chatagent.errors import ConfigError, StoreDown
 from chatagent.redis.connection import connect
 from chatagent.redis.directory import Directory
+from chatagent.redis.embedded import EmbeddedRedis
 from chatagent.redis.keys import Keys
 from chatagent.settings import Settings, masked
 

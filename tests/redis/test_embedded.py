@@ -17,9 +17,9 @@ import psutil
 import pytest
 import redis
 
-from chatagent.cli.binary import find_binary
-from chatagent.cli.embedded import EmbeddedRedis
 from chatagent.errors import ConfigError
+from chatagent.redis.binary import find_binary
+from chatagent.redis.embedded import EmbeddedRedis
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_user_that_joined_revives_the_server_too(user: Callable[[], EmbeddedRe
 
 def test_a_server_left_by_a_crashed_user_is_taken_over(user: Callable[[], EmbeddedRedis], folder: Path) -> None:
     crash = (
-        "import os, sys; from pathlib import Path; from chatagent.cli.embedded import EmbeddedRedis;"
+        "import os, sys; from pathlib import Path; from chatagent.redis.embedded import EmbeddedRedis;"
         "EmbeddedRedis(Path(sys.argv[1])).acquire(); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", crash, str(folder)], timeout=60, check=False).returncode == 9
@@ -171,7 +171,7 @@ def test_a_server_that_is_still_dying_is_not_joined(user: Callable[[], EmbeddedR
 
 def test_many_that_start_at_once_get_the_same_server(user: Callable[[], EmbeddedRedis], folder: Path) -> None:
     join = (
-        "import sys; from pathlib import Path; from chatagent.cli.embedded import EmbeddedRedis;"
+        "import sys; from pathlib import Path; from chatagent.redis.embedded import EmbeddedRedis;"
         "s = EmbeddedRedis(Path(sys.argv[1])); s.acquire(); print(s._pid, flush=True); sys.stdin.read(); s.release()"
     )
     processes = [

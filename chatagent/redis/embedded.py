@@ -27,8 +27,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from chatagent.cli.binary import find_binary
 from chatagent.errors import ConfigError
+from chatagent.redis.binary import find_binary
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +42,14 @@ _STOP_S = 15.0
 
 
 class EmbeddedRedis:
-    """This process's share of the server of `folder`: `acquire` it, `revive` it when it died, `release` it."""
+    """This process's share of the server of `folder`: `acquire` it, `revive` it when it died, `release` it.
 
-    def __init__(self, folder: Path) -> None:
+    Without `durable` it keeps its data in memory alone.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder.absolute()
+        self._durable = durable
         #: Where it answers; empty before `acquire`.
         self.url = ""
         #: Program and version.
@@ -153,7 +157,7 @@ class EmbeddedRedis:
             "daemonize": "no",
             "dir": str(self.folder),
             "logfile": str(self.folder / "redis.log"),
-            "appendonly": "yes",
+            "appendonly": "yes" if self._durable else "no",
             "appendfsync": "everysec",
             "save": "",
             "maxmemory-policy": "noeviction",
