@@ -18,11 +18,6 @@ from chatagent.errors import ChatAgentError, ConfigError
 Served = Agent[Any] | Task[Any, Any]
 
 
-def load_agents(path: Path) -> list[Agent[Any]]:
-    """The agents that the file (or the files of the folder) defines or imports. Raises: ConfigError."""
-    return [agent for agent in load_served(path) if isinstance(agent, Agent)]
-
-
 def load_served(path: Path) -> list[Served]:
     """The agents and tasks that the file (or the files of the folder) defines or imports. Raises: ConfigError.
 

@@ -9,7 +9,8 @@ from textwrap import dedent
 
 import pytest
 
-from chatagent.cli.agentfile import load_agents
+from chatagent.agent import Agent
+from chatagent.cli.agentfile import load_served
 from chatagent.errors import ConfigError
 
 ONE = """
@@ -38,38 +39,48 @@ def write(path: Path, text: str) -> Path:
 
 def test_a_file_gives_its_agents(tmp_path: Path) -> None:
     file = write(tmp_path / "agents.py", ONE.format(id="first") + ONE.format(id="second").replace("answer", "other"))
-    assert [agent.id for agent in load_agents(file)] == ["first", "second"]
+    assert [agent.id for agent in load_served(file)] == ["first", "second"]
+
+
+def test_a_file_gives_its_tasks_with_its_agents(tmp_path: Path) -> None:
+    tasks = "from chatagent import task\n@task('job')\ndef job(n: int) -> int:\n    return n\n"
+    file = write(tmp_path / "agents.py", ONE.format(id="a") + tasks)
+    assert [each.id for each in load_served(file)] == ["a", "job"]
+    with pytest.raises(ConfigError, match="no agent"):
+        load_served(write(tmp_path / "tasks.py", tasks))
 
 
 def test_a_folder_gives_the_agents_of_its_files(tmp_path: Path) -> None:
     write(tmp_path / "a.py", ONE.format(id="from-a"))
     write(tmp_path / "b.py", ONE.format(id="from-b"))
     write(tmp_path / "_hidden.py", "raise RuntimeError('not for me')")
-    assert [agent.id for agent in load_agents(tmp_path)] == ["from-a", "from-b"]
+    assert [agent.id for agent in load_served(tmp_path)] == ["from-a", "from-b"]
 
 
 def test_a_file_may_import_its_neighbour(tmp_path: Path) -> None:
     write(tmp_path / "neighbour_of_agents.py", "GREETING = 'hi'")
     file = write(tmp_path / "agents.py", "from neighbour_of_agents import GREETING\n" + ONE.format(id="a"))
-    assert load_agents(file)[0].id == "a"
+    assert load_served(file)[0].id == "a"
 
 
 def test_a_file_in_a_package_may_import_relatively(tmp_path: Path) -> None:
     write(tmp_path / "shop" / "__init__.py", "")
     write(tmp_path / "shop" / "words.py", "GREETING = 'hi'")
     file = write(tmp_path / "shop" / "agents.py", "from .words import GREETING\n" + ONE.format(id="a"))
-    assert load_agents(file)[0].run.__module__ == "shop.agents"
+    (agent,) = load_served(file)
+    assert isinstance(agent, Agent)
+    assert agent.run.__module__ == "shop.agents"
 
 
 def test_a_file_may_carry_the_name_of_a_library(tmp_path: Path) -> None:
     file = write(tmp_path / "redis.py", ONE.format(id="a"))
-    assert load_agents(file)[0].id == "a"
+    assert load_served(file)[0].id == "a"
 
 
 def test_the_same_agent_seen_twice_is_one_agent(tmp_path: Path) -> None:
     write(tmp_path / "a_shared_agent.py", ONE.format(id="a"))
     file = write(tmp_path / "agents.py", "from a_shared_agent import answer\nalso = answer\n")
-    assert len(load_agents(file)) == 1
+    assert len(load_served(file)) == 1
 
 
 @pytest.mark.parametrize(
@@ -91,14 +102,14 @@ def test_a_broken_file_is_explained_with_its_line(tmp_path: Path, text: str, sai
     file = tmp_path / "agents.py"
     file.write_text(text)
     with pytest.raises(ConfigError, match=said):
-        load_agents(file)
+        load_served(file)
 
 
 def test_two_agents_with_one_id_are_refused_and_both_places_named(tmp_path: Path) -> None:
     write(tmp_path / "a.py", ONE.format(id="same"))
     write(tmp_path / "b.py", ONE.format(id="same"))
-    with pytest.raises(ConfigError, match=r"b\.py: the agent id 'same' is taken in .*a\.py"):
-        load_agents(tmp_path)
+    with pytest.raises(ConfigError, match=r"b\.py: the id 'same' is taken in .*a\.py"):
+        load_served(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["missing.py", "notes.txt", "empty"])
@@ -106,4 +117,4 @@ def test_a_path_without_python_files_is_refused(tmp_path: Path, name: str) -> No
     write(tmp_path / "notes.txt", "")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=name):
-        load_agents(tmp_path / name)
+        load_served(tmp_path / name)

@@ -19,8 +19,8 @@ from tests.runtime.world import World
 Kind = Agent[Any] | Task[Any, Any]
 
 #: Leases are renewed, and dead ones found, fast enough for tests.
-LEASE_S = 0.6
-OPTIONS = EngineOptions(heartbeat_s=0.1, sweep_s=0.05, grace_s=0.2)
+LEASE_S = 3.0
+OPTIONS = EngineOptions(heartbeat_s=0.3, sweep_s=0.05, grace_s=0.2)
 
 
 class Fleet(World):

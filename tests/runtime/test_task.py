@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from chatagent import AbortTaskRun, Retry, TaskRun, chat, task
 from chatagent.agent.task import MAX_BYTES
+from chatagent.agent.task_run import session_of_run
 from chatagent.errors import BadRequest, ConfigError, NotFound, TaskFailed, TooLarge
 from tests.runtime.fleet import Fleet, fleet
 from tests.runtime.world import text_of, until
@@ -267,6 +268,80 @@ def test_max_duration_ends_a_run_and_what_it_waits_for(redis_url: str) -> None:
             result = await asyncio.to_thread(tasks.wait, limited, handle.run_id, timeout_s=20)
             assert result.error is not None and result.error["name"] == "TurnTimeout"
             await until(lambda: cancelled)
+            await asyncio.to_thread(tasks.close)
+
+    fleet(redis_url, test)
+
+
+def test_attempts_are_kept_when_a_worker_dies_between_them(redis_url: str) -> None:
+    attempts: list[int] = []
+
+    @task("fragile", retry=Retry(max_attempts=3, min_s=30))
+    async def fragile(name: str, run: TaskRun) -> str:
+        attempts.append(run.attempt)
+        if run.attempt == 1:
+            raise RuntimeError("once")
+        return name
+
+    async def test(world: Fleet) -> None:
+        tasks = world.tasks()
+        async with world.mortal(fragile) as (_, die):
+            handle = await asyncio.to_thread(tasks.trigger, fragile, "a")
+            key = f"test:{{{session_of_run(handle.run_id)}}}:session"
+            await until(lambda: world.side.client.hget(key, "locals") == b'{"failed":1}')
+            die()
+            async with world.worker(fragile):
+                assert (await asyncio.to_thread(tasks.wait, fragile, handle.run_id, timeout_s=20)).output == "a"
+        await asyncio.to_thread(tasks.close)
+
+    fleet(redis_url, test)
+    assert attempts == [1, 3], "one raised, one died"
+
+
+def test_a_lost_doorbell_loses_no_result(redis_url: str) -> None:
+    gate = asyncio.Event()
+    waiting: list[str] = []
+
+    @task("gated")
+    async def gated(name: str) -> str:
+        waiting.append(name)
+        await gate.wait()
+        return name
+
+    @task("waiter")
+    async def waiter(name: str) -> str:
+        return (await gated.trigger_and_wait(name)).unwrap()
+
+    async def test(world: Fleet) -> None:
+        async with world.worker(waiter, gated):
+            tasks = world.tasks()
+            handle = await asyncio.to_thread(tasks.trigger, waiter, "a")
+            await until(lambda: waiting)
+            assert int(world.side.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")) >= 1
+            gate.set()
+            assert (await asyncio.to_thread(tasks.wait, waiter, handle.run_id, timeout_s=20)).output == "a"
+            await asyncio.to_thread(tasks.close)
+
+    fleet(redis_url, test)
+
+
+def test_a_run_may_be_cancelled_from_outside(redis_url: str) -> None:
+    started: list[str] = []
+
+    @task("cancelled")
+    async def cancelled(name: str, run: TaskRun) -> str:
+        started.append(name)
+        await run.signal.wait()
+        return name
+
+    async def test(world: Fleet) -> None:
+        async with world.worker(cancelled):
+            tasks = world.tasks()
+            handle = await asyncio.to_thread(tasks.trigger, cancelled, "a")
+            await until(lambda: started)
+            await asyncio.to_thread(tasks.cancel, handle.run_id)
+            result = await asyncio.to_thread(tasks.wait, cancelled, handle.run_id, timeout_s=20)
+            assert result.error == {"name": "Cancelled", "message": "the run was cancelled"}
             await asyncio.to_thread(tasks.close)
 
     fleet(redis_url, test)

@@ -134,3 +134,27 @@ def test_the_stream_of_a_run_is_read_as_it_grows_and_again_when_it_has_ended(red
             assert read == [list(range(20))] * 2
 
     fleet(redis_url, test)
+
+
+def test_raw_chunks_of_a_dead_attempt_do_not_join_the_message(redis_url: str) -> None:
+    @chat.agent("phoenix")
+    async def phoenix(turn: chat.Turn[Any]) -> AsyncIterator[str]:
+        await chat.stream.append({"type": "data-raw", "id": "r", "data": turn.attempt})
+        yield "dead " if turn.attempt == 1 else "alive"
+        if turn.attempt == 1:
+            await asyncio.Event().wait()
+
+    async def test(world: Fleet) -> None:
+        session = world.chat(phoenix)
+        world.say(session)
+        async with world.mortal(phoenix) as (doomed, die):
+            turn = asyncio.create_task(doomed.run_turn("phoenix", session.id))
+            await until(lambda: any(chunk["type"] == "text-delta" for chunk in world.chunks(session)))
+            die()
+            await asyncio.gather(turn, return_exceptions=True)
+            async with world.worker(phoenix):
+                await until(lambda: len(world.history(session)) == 2)
+        assert [chunk["data"] for chunk in world.chunks(session) if chunk["type"] == "data-raw"] == [1, 2]
+        assert {part["type"] for part in world.history(session)[1]["parts"]} == {"step-start", "text"}
+
+    fleet(redis_url, test)
