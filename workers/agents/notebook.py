@@ -86,13 +86,13 @@ async def notebook(turn: chat.Turn[Client]) -> StreamTextResult:
 @notebook.on_boot
 async def make_tables(event: chat.Boot[Client]) -> None:
     """Make what is missing. A real deployment has migrations for this."""
-    for attempt in (1, 2):
+    for tries_left in reversed(range(8)):
         try:
             async with database().begin() as db:
                 await (await db.connection()).run_sync(Row.metadata.create_all)
             return
         except DBAPIError:
-            if attempt == 2:  # at the first, another worker may have made them at the same moment
+            if not tries_left:  # until then, another worker may have made one at the same moment
                 raise
 
 

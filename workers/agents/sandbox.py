@@ -71,7 +71,10 @@ class Sandbox:
                 # Too slow, or stopped by the user: the code must not go on behind our back.
                 await self.kill()
                 raise
-            return json.loads(line) if line else "The sandbox died: the code took too much memory, or ended Python."
+            if not line:
+                await self.kill()
+                return "The sandbox died: the code took too much memory, or ended Python."
+            return str(json.loads(line))
 
     async def kill(self) -> None:
         """End the process; the folder stays."""
