@@ -137,6 +137,23 @@ def test_a_response_in_the_background_is_cancelled(client: OpenAI, worker: Scrip
     assert (stopped.status, stopped.output_text) == ("cancelled", "half")
 
 
+def test_a_response_that_waits_is_taken_out(client: OpenAI, worker: ScriptedWorker) -> None:
+    first = client.responses.create(model="echo", input="one", background=True)
+    turn = worker.claim()
+    name = first.conversation.id if first.conversation is not None else ""
+    second = client.responses.create(model="echo", input="two", background=True, conversation=name)
+    assert client.responses.retrieve(second.id).status == "queued"
+    assert client.responses.cancel(second.id).status == "cancelled"
+    turn.commit(*say("done"))
+    assert client.responses.retrieve(second.id).status == "cancelled"
+    assert client.responses.retrieve(first.id).output_text == "done"
+    refused = {"busy": "reject"}
+    third = client.responses.create(model="echo", input="three", background=True, conversation=name)
+    with pytest.raises(openai.ConflictError):
+        client.responses.create(model="echo", input="four", conversation=name, extra_body=refused)
+    assert client.responses.cancel(third.id).status == "cancelled"
+
+
 def test_a_stream_goes_on_after_a_number(client: OpenAI, worker: ScriptedWorker) -> None:
     stream = client.responses.create(model="echo", input="hi", stream=True)
     turn = worker.claim()

@@ -27,7 +27,7 @@ from chatagent.flask.openai.follow import Pace, follow
 from chatagent.flask.openai.message import Said, UIMessage, read_messages
 from chatagent.flask.openai.response import Answer
 from chatagent.flask.openai.response_id import Place, read_response_id
-from chatagent.flask.openai.stored import previous_messages, told_answer
+from chatagent.flask.openai.stored import find_message, previous_messages, told_answer
 from chatagent.flask.token import Identity
 from chatagent.record import control_headers
 from chatagent.redis.session import Session
@@ -104,17 +104,24 @@ class ResponseApi:
         return _event_stream(told, feed.close)
 
     def cancel(self, name: str) -> Response:
-        """Stop the answer, if it is the one that is being written, and give what there is of it."""
+        """Stop the answer that is being written and give what there is of it; one that waits is taken out."""
         identity = self.gateway.access.identify(request)
         place = read_response_id(name)
         session = self.gateway.backend.sessions.get(place.session_id)
         require(identity, "write", session)
-        if place.seq > session.in_cursor:
+        if place.seq > session.in_cursor and not self._taken_out(session, place):
             unread = self.gateway.backend.history.read(session.id).unread
-            running = next((record.seq for record in unread if record.kind != "stop"), None)
-            if running == place.seq:
+            if place.seq == next((record.seq for record in unread if record.kind != "stop"), None):
                 self._stop(session, place)
         return json_response(self._stored(session, place))
+
+    def _taken_out(self, session: Session, place: Place) -> bool:
+        """Take the message out while it waits; False when it is being answered, or was."""
+        try:
+            self.gateway.backend.inbox.cancel(session.id, place.seq, session=session)
+        except NotFound:
+            return False
+        return True
 
     def _stop(self, session: Session, place: Place) -> None:
         """Stop it and wait until it has ended, but not for ever: a worker may be dead."""
@@ -196,6 +203,9 @@ class ResponseApi:
         """A response from the history."""
         snapshot = self.gateway.backend.history.read(session.id)
         answer = Answer(place, session.agent, session.chat_id)
+        unread = [record.seq for record in snapshot.unread]
+        if place.seq not in unread and find_message(snapshot.messages, place.message_id) is None:
+            return answer.whole("cancelled")
         if place.seq > snapshot.session.in_cursor:
             first = next((record.seq for record in snapshot.unread if record.kind != "stop"), None)
             running = first == place.seq and snapshot.session.status == "running"

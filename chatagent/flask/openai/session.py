@@ -11,7 +11,7 @@ from flask import Request
 from chatagent.errors import BadRequest, NotFound
 from chatagent.flask.access import require, require_start
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import Send, part_id, read_id
+from chatagent.flask.message import Send, part_id, read_busy, read_id
 from chatagent.flask.openai.call_id import bare_call_id, session_of
 from chatagent.flask.openai.error import ModelNotFound
 from chatagent.flask.openai.message import Said, UIMessage
@@ -24,7 +24,7 @@ from chatagent.ui import encode_value
 #: Fields of a request that the door reads itself; the rest reaches the agent as `turn.body`.
 _OWN_FIELDS = frozenset(
     {"model", "messages", "input", "stream", "stream_options", "metadata", "store", "background"}
-    | {"conversation", "previous_response_id", "instructions", "include", "n"}
+    | {"conversation", "previous_response_id", "instructions", "include", "n", "busy"}
 )
 
 
@@ -129,4 +129,10 @@ def read_send(session: Session, message: UIMessage, body: Mapping[str, Any], ins
         further["instructions"] = told
     if further:
         payload["body"] = further
-    return Send(chat_id=session.chat_id, agent=None, payload=payload, part_id=part_id(message, None))
+    return Send(
+        chat_id=session.chat_id,
+        agent=None,
+        payload=payload,
+        part_id=part_id(message, None),
+        busy=read_busy(body.get("busy")),
+    )

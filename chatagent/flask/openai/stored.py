@@ -14,7 +14,7 @@ UIMessage = dict[str, Any]
 
 def told_answer(messages: Sequence[UIMessage], place: Place) -> list[dict[str, Any]]:
     """The chunks of an answer that has ended; none when nothing was said. Raises: NotFound when it was edited away."""
-    at = _index(messages, place.message_id)
+    at = find_message(messages, place.message_id)
     if at is None:
         raise NotFound("this response is no longer part of its chat")
     if place.parts >= 0:
@@ -26,7 +26,7 @@ def told_answer(messages: Sequence[UIMessage], place: Place) -> list[dict[str, A
 
 def previous_messages(messages: Sequence[UIMessage], place: Place) -> list[UIMessage] | None:
     """The chat up to the end of an answer; None while that answer is not stored."""
-    at = _index(messages, place.message_id)
+    at = find_message(messages, place.message_id)
     if at is None:
         return None
     answered = messages[at]["role"] == "assistant"
@@ -35,5 +35,6 @@ def previous_messages(messages: Sequence[UIMessage], place: Place) -> list[UIMes
     return list(messages[: at + 1])
 
 
-def _index(messages: Sequence[UIMessage], message_id: str) -> int | None:
+def find_message(messages: Sequence[UIMessage], message_id: str) -> int | None:
+    """Where a message stands."""
     return next((at for at, message in enumerate(messages) if message.get("id") == message_id), None)
