@@ -40,7 +40,7 @@ async def echo(turn: chat.Turn[Any]) -> AsyncIterator[str | dict[str, Any]]:
 async def _act(step: Step) -> None:
     """The steps that emit nothing."""
     if "hold" in step:
-        await _exists(Path(step["hold"]))
+        await exists(Path(step["hold"]))
     elif "note" in step:
         _append(Path(step["note"]), step["line"])
     elif "die" in step:
@@ -65,7 +65,7 @@ async def book(file: str, what: str) -> str:
 @tool
 async def wait_for(gate: str) -> str:
     """Wait until a file exists."""
-    await _exists(Path(gate))
+    await exists(Path(gate))
     return "it is there"
 
 
@@ -106,6 +106,7 @@ def _append(file: Path, line: str) -> None:
         out.write(f"{line}\n")
 
 
-async def _exists(gate: Path) -> None:
+async def exists(gate: Path) -> None:
+    """Wait until a file exists."""
     while not gate.exists():  # noqa: ASYNC240 - a local file
         await asyncio.sleep(0.02)
