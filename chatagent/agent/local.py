@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 import orjson
@@ -19,6 +20,7 @@ from chatagent.errors import ConfigError
 T = TypeVar("T")
 
 _MISSING = object()
+_NONE: Mapping[str, Any] = MappingProxyType({})
 #: Stands in the session for a value that JSON cannot say: `{"$lost": <its type>}`.
 _LOST = "$lost"
 _OWN = frozenset({"id", "_type", "_adapter"})
@@ -44,6 +46,7 @@ class Locals:
 
 
 _current: ContextVar[Locals | None] = ContextVar("chatagent_locals", default=None)
+_given: ContextVar[Mapping[str, Any]] = ContextVar("chatagent_given_locals", default=_NONE)
 
 
 def enter_locals(values: Locals | Mapping[str, Any], *, read_only: bool = False) -> Locals:
@@ -51,6 +54,11 @@ def enter_locals(values: Locals | Mapping[str, Any], *, read_only: bool = False)
     entered = values if isinstance(values, Locals) else Locals(stored=dict(values), read_only=read_only)
     _current.set(entered)
     return entered
+
+
+def give_locals(values: Mapping[str, Any]) -> None:
+    """Values by id for the runs of this context that have none of their own: what tests put in for the real thing."""
+    _given.set(values)
 
 
 def snapshot_locals() -> dict[str, Any]:
@@ -72,17 +80,15 @@ class Local(Generic[T]):
 
     def init(self, value: T) -> T:
         """Set the value of this run, in a hook or in the agent."""
-        locals_ = self._locals()
-        locals_.stored.pop(self.id, None)
-        locals_.values[self.id] = value
-        locals_.seen[self.id] = _dump(value)
+        self._keep(self._locals(), value)
         return value
 
     @property
     def initialised(self) -> bool:
         """Whether this run has a value; False also for one that could not be kept."""
         locals_ = self._locals()
-        return self.id in locals_.values or (self.id in locals_.stored and not _is_lost(locals_.stored[self.id]))
+        kept = self.id in locals_.stored and not _is_lost(locals_.stored[self.id])
+        return kept or self.id in locals_.values or self.id in _given.get()
 
     @property
     def value(self) -> T:
@@ -131,6 +137,8 @@ class Local(Generic[T]):
 
     def _restore(self, locals_: Locals) -> Any:
         stored = locals_.stored.get(self.id, _MISSING)
+        if (stored is _MISSING or _is_lost(stored)) and self.id in _given.get():
+            return self._keep(locals_, _given.get()[self.id])
         if stored is _MISSING:
             raise ConfigError(f"local {self.id!r} has no value in this run: call init() in on_boot or on_chat_start")
         if _is_lost(stored):
@@ -142,7 +150,10 @@ class Local(Generic[T]):
             value = self._adapter.validate_python(stored)
         except ValidationError as error:
             raise ConfigError(f"local {self.id!r} no longer fits {self._type!r}: call init() again") from error
-        del locals_.stored[self.id]
+        return self._keep(locals_, value)
+
+    def _keep(self, locals_: Locals, value: Any) -> Any:
+        locals_.stored.pop(self.id, None)
         locals_.values[self.id] = value
         locals_.seen[self.id] = _dump(value)
         return value

@@ -12,6 +12,7 @@ from typing import Any
 from chatagent.llm.call import Emit, ToolCall
 from chatagent.llm.context import ModelContext, current_context
 from chatagent.llm.error import describe
+from chatagent.llm.stand_in import current_stand_in
 from chatagent.signal import AbortSignal
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ async def execute(call: ToolCall, emit: Emit, context: ModelContext, messages: S
     )
     current_context.set(context.beside())
     try:
+        if (stand_in := current_stand_in()) is not None:
+            await stand_in.before_tool(call.name)
         async for output, preliminary in call.tool.outputs(call.value):
             call.output = output
             flag = {"preliminary": True} if preliminary else {}

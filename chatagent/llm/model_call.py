@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from chatagent.llm.error import ModelError
 from chatagent.llm.provider import ModelRequest, open_stream
 from chatagent.llm.retry import backoff_s
+from chatagent.llm.stand_in import current_stand_in
 from chatagent.llm.step import StepWriter
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ async def _wait(attempt: int, error: ModelError) -> bool:
 
 
 async def _read(request: ModelRequest, writer: StepWriter, outcome: Outcome) -> None:
-    async with aclosing(await open_stream(request)) as stream:
+    stand_in = current_stand_in()
+    opening = open_stream(request) if stand_in is None else stand_in.open_stream(request)
+    async with aclosing(await opening) as stream:
         outcome.opened = True
         async with aclosing(stream.deltas()) as deltas:
             count = 0

@@ -132,6 +132,10 @@ class Engine:
             active.turn.on_message()
             self._loops.ring(session_id)
 
+    async def suspend(self, session_id: str) -> None:
+        """Let the warm run of a session leave this process now, as when it was idle for long enough."""
+        await self._runs.suspend(session_id)
+
     async def renew(self) -> None:
         """Renew all leases now: how a silent zombie learns that it lost its own."""
         await self._leases.renew([active for active in self._leases if not active.committed])

@@ -94,6 +94,11 @@ class Runs:
         if len(self._parked) > self._max_warm:
             self._start_leaving([next(iter(self._parked))])
 
+    async def suspend(self, session_id: str) -> None:
+        """Suspend a parked run now, as when it was idle for long enough."""
+        self._start_leaving([session_id])
+        await self.ready(session_id)
+
     async def drop(self, session_id: str) -> None:
         """Forget a run that is over, without hooks; its session's next message goes to any worker."""
         if self._take(session_id) is not None:
