@@ -173,7 +173,8 @@ def test_the_record_is_on_the_wire_before_on_turn_complete_and_not_before_on_bef
 
 
 @pytest.mark.parametrize(
-    "name", ["on_boot", "on_validate_messages", "hydrate_messages", "on_chat_start", "on_turn_start", "prepare_messages"]
+    "name",
+    ["on_boot", "on_validate_messages", "hydrate_messages", "on_chat_start", "on_turn_start", "prepare_messages"],
 )
 def test_a_hook_that_raises_ends_the_turn_with_an_error_and_the_chat_lives_on(redis_url: str, name: str) -> None:
     broken = [True]
