@@ -52,7 +52,7 @@ def own_secret(settings: Settings) -> str:
     kept = settings.data_dir / "secret_key"
     if on_this_machine(settings.url) and kept.is_file():
         return kept.read_text().strip()
-    raise ConfigError("give secret_key, or set CHATAGENT_SECRET_KEY to the gateway's")
+    raise ConfigError("give the gateway's secret key (secret_key=, --secret-key), or set CHATAGENT_SECRET_KEY")
 
 
 def _written(scopes: Scopes) -> list[str]:

@@ -36,6 +36,8 @@ def test_a_session_is_made_once(gateway: GatewayProcess, worker: ScriptedWorker)
     assert found.json()["id"] == session["id"]
     for name in ("currentRunId", "closedAt", "closedReason", "expiresAt"):
         assert session[name] is None
+    # One preload, whose run takes the first message.
+    assert worker.next_task(timeout_s=5) == session["id"]
     assert worker.next_task(timeout_s=0.05) is None
 
 
@@ -167,3 +169,35 @@ def test_starting_a_chat_takes_the_scope_of_its_agent(
     with gateway.http(gateway.token(*scopes, user=user_id)) as http:
         assert http.post("/api/v1/sessions", json=START).status_code == status
     assert bool(worker.client.exists(worker.keys.ext("c1"))) == (status == 201)
+
+
+def test_a_chat_that_has_begun_is_not_preloaded(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    with gateway.http(SECRET) as http:
+        http.post("/api/v1/sessions", json={**START, "triggerConfig": {"basePayload": {}}})
+        message = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
+        record = {"kind": "message", "payload": {"message": message}}
+        http.post("/realtime/v1/sessions/c1/in/append", json=record)
+        worker.claim().commit(*say("ok"))
+        found = http.post("/api/v1/sessions", json=START).json()
+    assert found["triggerConfig"] == START["triggerConfig"]
+    assert worker.next_task(timeout_s=0.05) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"metadata": {"long": "x" * 33_000}}, 413),
+        ({"tags": [str(number) for number in range(11)]}, 400),
+        ({"tags": ["x" * 129]}, 400),
+        ({"externalId": "x" * 257}, 400),
+        ({"taskIdentifier": "x" * 129}, 400),
+        ({"type": "x" * 65}, 400),
+        ({"externalId": "session_mine"}, 400),
+    ],
+)
+def test_a_start_over_a_limit_is_refused(
+    gateway: GatewayProcess, worker: ScriptedWorker, change: dict[str, object], status: int
+) -> None:
+    with gateway.http(SECRET) as http:
+        assert http.post("/api/v1/sessions", json={**START, **change}).status_code == status
+        assert http.get("/api/v1/sessions").json()["data"] == []

@@ -31,7 +31,7 @@ def support(place: GatewayProcess, worker: ScriptedWorker) -> None:
 
 def run(name: str, **names: Any) -> dict[str, Any]:
     """Run a block of a guide and give its names."""
-    space = dict(names)
+    space = {"__name__": __name__, **names}
     exec(compile(SNIPPETS[name], name, "exec"), space)
     return space
 

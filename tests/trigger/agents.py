@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,6 +34,9 @@ async def parrot(turn: chat.Turn[Any]) -> AsyncIterator[str]:
     text = "".join(part["text"] for part in message["parts"] if part["type"] == "text")
     if text == "preloaded?":
         yield f"{turn.preloaded} {turn.number}"
+        return
+    if text == "client data":
+        yield f"{json.dumps(turn.client_data)} {json.dumps(turn.body)}"
         return
     if text.startswith("wait "):
         yield "before"

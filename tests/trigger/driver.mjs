@@ -2,7 +2,8 @@
 import { scenarios as basics } from './basics.mjs';
 import { given } from './client.mjs';
 import { scenarios as features } from './features.mjs';
+import { scenarios as wire } from './wire.mjs';
 
-const result = await { ...basics, ...features }[given.scenario]();
+const result = await { ...basics, ...features, ...wire }[given.scenario]();
 process.stdout.write(JSON.stringify(result));
 process.exit(0);
