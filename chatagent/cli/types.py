@@ -18,7 +18,7 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 
 from chatagent.agent import Agent
-from chatagent.cli.agentfile import load_agents
+from chatagent.cli.agentfile import load_served
 from chatagent.cli.demo_agents import AGENTS as DEMO_AGENTS
 from chatagent.cli.typescript import TypeScript, object_type
 from chatagent.cli.worker import DEPLOYED_APP
@@ -55,7 +55,9 @@ def find_agents(target: str | None) -> list[Agent[Any]]:
     """The agents of a file, a folder, a `module:attribute`, or of this deployment. Raises: ConfigError."""
     if target is None:
         return _of_attribute(_DEPLOYED) if DEPLOYED_APP.is_file() else list(DEMO_AGENTS)
-    return _of_attribute(target) if ":" in target and not Path(target).exists() else load_agents(Path(target))
+    if ":" in target and not Path(target).exists():
+        return _of_attribute(target)
+    return [each for each in load_served(Path(target)) if isinstance(each, Agent)]
 
 
 def message_types(agents: Iterable[Agent[Any]]) -> str:

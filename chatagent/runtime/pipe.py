@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
-from chatagent.agent.source import chunks_of, is_stream_text
+from chatagent.agent.source import OnUsage, chunks_of, is_stream_text
 from chatagent.runtime.response import Response
 from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortSignal
@@ -17,12 +17,16 @@ _CHUNKS_PER_SLICE = 32
 
 
 class Pipe:
-    """Streams sources into one response; a stop ends the source, and what was written stays."""
+    """Streams sources into one response; a stop ends the source, and what was written stays.
 
-    def __init__(self, response: Response, log: TurnLog, stop: AbortSignal) -> None:
+    `on_usage` is told what streams of other frameworks used; a `stream_text` result tells the turn itself.
+    """
+
+    def __init__(self, response: Response, log: TurnLog, stop: AbortSignal, on_usage: OnUsage | None = None) -> None:
         self._response = response
         self._log = log
         self._stop = stop
+        self._on_usage = on_usage
 
     async def __call__(self, source: Any) -> dict[str, Any]:
         """Stream `source` to its end; returns the message so far."""
@@ -46,7 +50,12 @@ class Pipe:
 
     async def _pump(self, source: Any) -> None:
         written = 0
-        async with aclosing(chunks_of(source)) as chunks:
+        open_calls = [
+            part["toolCallId"]
+            for part in self._response.message["parts"]
+            if "toolCallId" in part and not str(part.get("state")).startswith("output-")
+        ]
+        async with aclosing(chunks_of(source, waiting_calls=open_calls, on_usage=self._on_usage)) as chunks:
             async for chunk in chunks:
                 self._response.write(chunk)
                 written += 1

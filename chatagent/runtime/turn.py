@@ -85,7 +85,7 @@ class AnsweredTurn:
         self._attempt = begin(claim, run.history)
         self._told: Sequence[dict[str, Any]] = self._attempt.told
         self._response = self._open_response()
-        self._pipe = Pipe(self._response, log, self.stop.signal)
+        self._pipe = Pipe(self._response, log, self.stop.signal, self._add_usage)
         self._view = ModelView(run)
         history = [*self._attempt.kept, self._response.snapshot()] if self._attempt.continues else None
         history = self._attempt.applied.messages if history is None else history
