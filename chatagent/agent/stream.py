@@ -22,10 +22,12 @@ from chatagent.agent.task_run import (
     session_of_run,
 )
 from chatagent.agent.turn import find_turn
-from chatagent.errors import ConfigError
+from chatagent.errors import BadRequest, ConfigError
 from chatagent.ids import new_id
 from chatagent.ui import validate_chunk
 
+#: The turn writes these itself, once: clients stop reading at the last three.
+_FRAME = ("start", "finish", "abort", "error")
 #: Chunks of a source that are written to another session at once.
 _BATCH = 64
 
@@ -49,6 +51,8 @@ class Writer:
         """Write chunks at once."""
         for chunk in chunks:
             validate_chunk(dict(chunk))
+            if chunk["type"] in _FRAME:
+                raise BadRequest(f"a {chunk['type']} chunk belongs to the answer itself", field="type")
         if self._outlet is not None:
             for chunk in chunks:
                 await self._outlet(chunk)
@@ -77,10 +81,12 @@ async def append(value: Chunk | str, *, target: str = "self") -> bool:
 
 
 async def pipe(source: Any, *, target: str = "self") -> bool:
-    """Write all chunks of a source (see `chat.pipe`); False when the turn ended before it did."""
+    """Write the chunks of a source (see `chat.pipe`), but not its start and end; False when the turn ended first."""
     out = Writer(target)
     waiting: list[Mapping[str, Any]] = []
     async for chunk in chunks_of(source):
+        if chunk["type"] in _FRAME:
+            continue
         waiting.append(chunk)
         if out._outlet is not None or len(waiting) == _BATCH:
             if not await out.write_all(waiting):

@@ -26,6 +26,9 @@ def test_raw_chunks_stand_among_those_of_the_answer_and_are_not_stored(redis_url
         await turn.pipe("two")
         with pytest.raises(BadRequest):
             await chat.stream.append({"type": "text-delta"})
+        with pytest.raises(BadRequest, match="finish"):
+            await chat.stream.append({"type": "finish"})
+        assert await chat.stream.pipe([{"type": "start"}, {"type": "data-mark", "data": 3}, {"type": "finish"}])
         with pytest.raises(ConfigError, match="parent"):
             await chat.stream.append("x", target="parent")
 
@@ -36,9 +39,9 @@ def test_raw_chunks_stand_among_those_of_the_answer_and_are_not_stored(redis_url
             await world.dispatch("raw", session.id, "turns")
             await until(lambda: len(world.history(session)) == 2)
             types = [each["type"] for each in world.chunks(session) if each["type"] in ("text-delta", "data-mark")]
-            assert types == ["text-delta", "data-mark", "data-mark", "text-delta"]
+            assert types == ["text-delta", "data-mark", "data-mark", "text-delta", "data-mark"]
             records = world.side.outbox.read(session.id, -1)
-            assert sum(is_raw(record.raw) for record in records) == 3
+            assert sum(is_raw(record.raw) for record in records) == 4
             assert {part["type"] for part in world.history(session)[1]["parts"]} == {"step-start", "text"}
 
     fleet(redis_url, test)
