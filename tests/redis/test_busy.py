@@ -16,7 +16,7 @@ from tests.redis.chat import KEYS, Gateway, claimed, ending, gateway, work
 
 
 def _bells(side: Gateway) -> Any:
-    bells = side.client.pubsub(ignore_subscribe_messages=True)
+    bells = side.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call,unused-ignore]
     bells.subscribe(KEYS.worker_channel("w1"))
     bells.get_message(timeout=5)
     return bells
