@@ -12,17 +12,20 @@ from chatagent.flask.access import require, require_manage, require_server, requ
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import Send, optional_id, read_json
-from chatagent.flask.session_list import SESSION_TYPE, read_page, read_query
+from chatagent.flask.session_list import SESSION_TYPE, number, read_page, read_query
 from chatagent.flask.session_request import Wanted, read_scopes, read_wanted
 from chatagent.flask.token import session_scopes
 from chatagent.redis.session import Session
-from chatagent.runtime.conversation import view
+from chatagent.runtime.conversation import page, view
 
 _BASE = "/api/v1/sessions"
 #: Largest request to start a session.
 _MAX_START_BYTES = 32 * 1024
 #: Longest reason of a close.
 _MAX_REASON = 256
+#: Messages of a page of a history, unless said otherwise, and at most.
+_HISTORY_PAGE = 50
+_MAX_HISTORY_PAGE = 1000
 #: Longest life of a token, in seconds.
 _MAX_TTL_S = 366 * 86400
 
@@ -96,23 +99,32 @@ class SessionApi:
         identity = self.gateway.access.identify(request)
         if not identity.may_all("read"):
             raise Forbidden("this token is for single chats; to list them it needs the scope read:sessions")
-        page = read_page(
+        found = read_page(
             self.gateway.backend.sessions, read_query(request.args), None if identity.admin else identity.user
         )
-        return json_response({"data": [session_json(each) for each in page.sessions], "pagination": page.pagination})
+        return json_response({"data": [session_json(each) for each in found.sessions], "pagination": found.pagination})
 
     def retrieve(self, chat_id: str) -> Response:
         """One chat."""
         return json_response(session_json(self.gateway.get(self.gateway.access.identify(request), chat_id)))
 
     def history(self, chat_id: str) -> Response:
-        """The conversation with what is on its way, and from where to go on: `watch` from `out_cursor`."""
+        """The conversation with what is on its way, and from where to go on: `watch` from `out_cursor`.
+
+        With `limit` or `before` (a message id) it comes in pages, the newest first; `before` of the answer is the next.
+        """
         session = self.gateway.get(self.gateway.access.identify(request), chat_id)
         snapshot = self.gateway.backend.history.read(session.id)
         now = snapshot.session
         messages = view(snapshot.messages, snapshot.unread)
-        place = {"in_seq": now.in_seq, "out_cursor": now.complete_seq}
-        return json_response({**session_json(now), "messages": messages, **place})
+        answer = {**session_json(now), "in_seq": now.in_seq, "out_cursor": now.complete_seq}
+        if "limit" in request.args or "before" in request.args:
+            messages, answer["before"] = page(
+                messages,
+                number(request.args, "limit", default=_HISTORY_PAGE, least=1, most=_MAX_HISTORY_PAGE),
+                request.args.get("before"),
+            )
+        return json_response({**answer, "messages": messages})
 
     def mint(self, chat_id: str) -> Response:
         """A token for one chat, for servers to hand to browsers."""

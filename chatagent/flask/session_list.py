@@ -79,9 +79,9 @@ def read_query(args: MultiDict[str, str]) -> Query:
     if not {*statuses} <= {*_STATUSES}:
         raise BadRequest(f"must be one of {', '.join(_STATUSES)}", field="filter[status]")
     period = args.get("filter[createdAt][period]")
-    from_ms = _number(args, "filter[createdAt][from]", default=0, least=0, most=2**53)
+    from_ms = number(args, "filter[createdAt][from]", default=0, least=0, most=2**53)
     return Query(
-        size=_number(args, "page[size]", "limit", default=_PAGE, least=1, most=_MAX_PAGE),
+        size=number(args, "page[size]", "limit", default=_PAGE, least=1, most=_MAX_PAGE),
         after=after,
         before=before,
         types=_values(args, "filter[type]"),
@@ -91,7 +91,7 @@ def read_query(args: MultiDict[str, str]) -> Query:
         chat_id=args.get("filter[externalId]"),
         user=args.get("filter[user]"),
         from_ms=from_ms if period is None else int((time.time() - _period_s(period)) * 1000),
-        to_ms=_number(args, "filter[createdAt][to]", default=2**53, least=0, most=2**53),
+        to_ms=number(args, "filter[createdAt][to]", default=2**53, least=0, most=2**53),
     )
 
 
@@ -150,7 +150,7 @@ def _place(args: MultiDict[str, str], *names: str) -> Place | None:
     return None
 
 
-def _number(args: MultiDict[str, str], *names: str, default: int, least: int, most: int) -> int:
+def number(args: MultiDict[str, str], *names: str, default: int, least: int, most: int) -> int:
     for name in names:
         value = args.get(name)
         if value is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chatagent.errors import BadRequest
 from chatagent.ids import new_id
 from chatagent.record import InRecord
 
@@ -67,6 +68,20 @@ def view(messages: Sequence[UIMessage], unread: Iterable[InRecord]) -> list[UIMe
     for record in unread:
         seen = apply(seen, record).messages
     return seen
+
+
+def page(
+    messages: Sequence[UIMessage], limit: int, before: str | None = None
+) -> tuple[list[UIMessage], str | None]:
+    """The newest `limit` messages before the one with the id `before`, oldest first, and the `before` of the next page.
+
+    None says that there is no next page. Raises: BadRequest for an id that is not there.
+    """
+    end = len(messages) if before is None else _index(messages, before)
+    if end is None:
+        raise BadRequest("there is no such message", field="before")
+    start = max(0, end - limit)
+    return list(messages[start:end]), str(messages[start].get("id")) if start else None
 
 
 def changes(old: Sequence[UIMessage], new: Sequence[UIMessage]) -> Changes:

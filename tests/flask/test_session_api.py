@@ -121,6 +121,26 @@ def test_a_history_shows_what_is_on_its_way_and_where_to_go_on(gateway: GatewayP
     assert idle["out_cursor"] > 0
 
 
+def test_a_long_history_is_read_in_pages_backwards(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    worker.serve(echo)
+    with gateway.http(SECRET) as http:
+        for at in range(3):
+            http.post("/api/chat", json=body("c1", f"m{at}", f"u{at}"))
+        whole = http.get("/api/v1/sessions/c1/history").json()["messages"]
+        pages: list[Any] = []
+        before: str | None = None
+        for _ in range(3):
+            query = {"limit": "2"} if before is None else {"limit": "2", "before": before}
+            answer = http.get("/api/v1/sessions/c1/history", params=query).json()
+            pages = [*answer["messages"], *pages]
+            before = answer["before"]
+        assert pages == whole
+        assert [message["id"] for message in whole[::2]] == ["u0", "u1", "u2"]
+        assert before is None
+        for wrong in ({"before": "nobody"}, {"limit": "many"}, {"limit": "0"}):
+            assert http.get("/api/v1/sessions/c1/history", params=wrong).status_code == 400
+
+
 def test_servers_get_tokens_with_the_scopes_they_ask_for(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
     with gateway.http(SECRET) as http:
         http.post("/api/v1/sessions", json=START)
