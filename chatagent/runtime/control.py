@@ -34,7 +34,6 @@ class TurnControl:
         #: Wanted at the next step of this turn.
         self.injected: list[ModelMessage] = []
         self.stream_options: StreamOptions = {}
-        self.check: Callable[[dict[str, Any]], dict[str, Any]] = lambda chunk: chunk
         self._response = response
         self._pipe = pipe
         self._run = run
@@ -48,7 +47,7 @@ class TurnControl:
         return self._run.prompt
 
     def write(self, chunk: Mapping[str, Any]) -> None:
-        self._response.write(self.check(dict(chunk)))
+        self._response.write(dict(chunk))
 
     async def pipe(self, source: Any) -> UIMessage:
         return await self._pipe(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chatagent.agent.data_part import DataParts
 from chatagent.ids import new_id
 from chatagent.ui import Fold, asks_to_go_on, decode, encode, validate_chunk
 
@@ -28,8 +29,9 @@ class Response:
         open_step: bool = False,
         started: bool = False,
         bare: bool = False,
+        parts: DataParts | None = None,
     ) -> None:
-        """`bare`: there is no message, only chunks for whoever listens."""
+        """`bare`: there is no message, only chunks for whoever listens. `parts` checks data and metadata."""
         #: Clients have the answer's start.
         self.started = started
         self.message_id = message_id
@@ -37,6 +39,7 @@ class Response:
         self.error_text: str | None = None
         self._emit = emit
         self._bare = bare
+        self._parts = parts or DataParts()
         self._fold = Fold(initial if initial is not None else {"id": message_id, "role": "assistant", "parts": []})
         self._finish_metadata: Any = None
         self._boundaries: list[Chunk] = []
@@ -75,7 +78,8 @@ class Response:
         return decode(encode(self.message))
 
     def write(self, chunk: Chunk) -> None:
-        """Add one chunk of a source. Raises: BadRequest for one that clients would refuse, StreamError."""
+        """Add one chunk of a source. Raises: BadRequest for one that clients would refuse, ConfigError, StreamError."""
+        chunk = self._parts.check(chunk, metadata=self.message.get("metadata"))
         validate_chunk(chunk)
         if self._bare:
             self._emit(chunk)

@@ -90,7 +90,6 @@ class AnsweredTurn:
         history = [*self._attempt.kept, self._response.snapshot()] if self._attempt.continues else None
         history = self._attempt.applied.messages if history is None else history
         self._control = TurnControl(self._response, self._pipe, run, History(history), self._inject)
-        self._control.check = agent.parts.check
         self._turn = new_turn(
             claim, agent, run, self._control, self._view, model=options.model, stop=self.stop, cancel=self.cancel
         )
@@ -113,6 +112,7 @@ class AnsweredTurn:
             open_step=attempt.open_step,
             started=attempt.resumed,
             bare=self.claim.record.kind == "preload",
+            parts=self.agent.parts,
         )
 
     # -- what the engine sees and says --------------------------------------------------------------------------

@@ -9,11 +9,13 @@ from typing import Any
 
 import openai
 import pytest
+from pydantic import BaseModel
 from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from chatagent import chat
+from chatagent.errors import ConfigError
 from tests.provider import FakeProvider
 from tests.runtime.world import World, live, text_of, until
 
@@ -87,6 +89,43 @@ def test_a_stop_ends_a_foreign_stream_and_keeps_what_it_said(redis_url: str, pro
             assert await turn == "stopped"
             assert await asyncio.to_thread(provider.closed_early.wait, 10)
         assert text_of(world.history(session)) == ["hi", "So far"]
+
+    live(redis_url, test)
+
+
+class Weather(BaseModel):
+    city: str
+
+
+class Meta(BaseModel):
+    model: str
+    tokens: int = 0
+
+
+def test_data_and_metadata_are_checked_however_they_are_written(redis_url: str) -> None:
+    errors: list[BaseException | None] = []
+
+    @chat.agent("typed", data_parts={"weather": Weather}, message_metadata_schema=Meta)
+    async def typed(turn: chat.Turn[Any]) -> AsyncIterator[Any]:
+        chat.response.write({"type": "data-weather", "data": Weather(city="Rome")})
+        yield {"type": "message-metadata", "messageMetadata": {"model": "demo"}}
+        yield {"type": "data-weather", "data": Weather(city="Oslo")}
+        yield {"type": "message-metadata", "messageMetadata": {"tokens": 3}}
+        yield {"type": turn.messages[-1]["content"], "data": {"town": "Bonn"}}
+
+    typed.on_turn_complete(lambda event: errors.append(event.error))
+
+    async def test(world: World) -> None:
+        session = world.chat(typed)
+        async with world.engine(typed) as engine:
+            assert await world.turn(engine, session, "data-weather", "u1") == "failed"
+            assert await world.turn(engine, session, "data-wether", "u2") == "failed"
+        answer = world.history(session)[1]
+        assert [part["data"] for part in answer["parts"]] == [{"city": "Rome"}, {"city": "Oslo"}]
+        assert answer["metadata"] == {"model": "demo", "tokens": 3}
+        assert [type(error) for error in errors] == [ConfigError, ConfigError]
+        assert "data-weather: city: Field required" in str(errors[0])
+        assert "no such data part" in str(errors[1])
 
     live(redis_url, test)
 
