@@ -59,9 +59,10 @@ export const scenarios = {
     const root = create(createElement(Page));
     await until(() => latest !== undefined, 'the page');
     latest.chat.sendMessage({ text: `call wait_for {"path": "${gate}"}` });
-    await until(() => latest.chat.messages.at(-1)?.parts.some(part => part.type === 'tool-wait_for'), 'the tool call');
+    const called = () => latest.chat.messages.at(-1)?.parts.some(part => part.type === 'tool-wait_for');
+    await until(() => called() && latest.chat.status === 'streaming', 'the tool call');
     latest.pending.steer('be brief');
-    await until(() => latest.pending.pending.length === 1, 'the pending message');
+    await until(() => latest.pending.pending.length === 1, `the pending message (${latest.chat.status})`);
     const shown = latest.pending.pending.map(each => [each.text, each.mode]);
     await until(() => requests.filter(([path]) => path === 'in/append').length === 2, 'the steering message to be sent');
     open();
