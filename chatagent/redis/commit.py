@@ -22,7 +22,7 @@ def commit_command(keys: Keys, commit: Commit, queue: str) -> Command:
     headers = dict(commit.headers)
     if commit.consumed:
         # Who waits for one of these messages has its answer now.
-        headers.setdefault("consumed", sorted(commit.consumed))
+        headers.setdefault("consumed", sorted({*commit.consumed}))
     closing = None if commit.close is None else orjson.dumps({"reason": commit.close} if commit.close else {})
     names = [
         keys.session(session_id),
