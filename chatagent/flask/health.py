@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chatagent.errors import ChatAgentError
+
 logger = logging.getLogger(__name__)
 
 #: Seconds that one check may take, and that its result is good for.
@@ -55,6 +57,7 @@ class _Probe:
     def __init__(self, name: str, check: Check) -> None:
         self.done = threading.Event()
         self.result: dict[str, Any] = {}
+        self._name = name
         self._check = check
         threading.Thread(target=self._run, name=f"chatagent-health-{name}", daemon=True).start()
 
@@ -64,7 +67,9 @@ class _Probe:
             detail = self._check()
             self.result = {"ok": True} if detail is None else {"ok": True, "detail": detail}
         except Exception as error:
-            logger.warning("unhealthy", exc_info=error)
+            # Errors of our own say all there is; of others the place matters, too.
+            known = isinstance(error, ChatAgentError)
+            logger.warning("unhealthy: %s", error if known else self._name, exc_info=None if known else error)
             # The name of the error alone: its text may hold addresses and passwords.
             self.result = {"ok": False, "error": type(error).__name__}
         self.result["ms"] = round((time.monotonic() - start_s) * 1000, 1)
