@@ -1,0 +1,1 @@
+"""Every Python block of `docs/guide` is run here as it stands."""
