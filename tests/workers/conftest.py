@@ -17,7 +17,6 @@ from tests.provider import LITELLM_WARNINGS
 from tests.workers.postgres import find_postgres, postgres
 from workers.agents import AGENTS
 
-#: Agents of the deployment; litellm keeps its clients per event loop, so the package shares one.
 HERE = Path(__file__).parent
 
 
@@ -30,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def model_loop() -> Iterator[asyncio.Runner]:
-    """An event loop."""
+    """An event loop: litellm keeps its clients per loop, so the package shares one."""
     load_litellm()
     with asyncio.Runner() as runner:
         yield runner
@@ -46,10 +45,9 @@ def fast_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="package")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A running PostgreSQL."""
-    programs = find_postgres() or missing("PostgreSQL")
-    with postgres(programs, tmp_path_factory.mktemp("postgres")) as url:
+    with postgres(find_postgres() or missing("PostgreSQL")) as url:
         yield url
 
 
