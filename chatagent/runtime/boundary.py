@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Container
 from typing import Any
 
 from chatagent.agent import Agent, Turn
@@ -32,6 +33,8 @@ class Boundary:
     ) -> None:
         #: Inbox records that the answer took in.
         self.consumed: list[int] = []
+        #: Those that it had taken in before.
+        self.known: Container[int] = ()
         #: Instructions for this answer alone.
         self.instructions: list[str] = []
         self._turn = turn
@@ -77,7 +80,11 @@ class Boundary:
     async def _steer(self, plan: StepPlan, step: NextStep) -> None:
         policy = self._agent.options.pending_messages
         records = await self._store.take(self._claim, None if policy is not None else {"steer"})
-        taken = [record for record in records if record.user_message and record.seq not in self.consumed]
+        taken = [
+            record
+            for record in records
+            if record.user_message and record.seq not in self.consumed and record.seq not in self.known
+        ]
         batch = self._batch(taken, step)
         if policy is not None and batch.messages:
             if policy.on_received is not None:

@@ -97,6 +97,7 @@ class AnsweredTurn:
         self._intake = Intake(claim, self._attempt, run, self._control, self._response)
         self._compactor = Compactor(self._turn, agent, run, self._view, self._control, self._author)
         self._boundary = Boundary(self._turn, agent, run, claim, store, self._control, self._compactor)
+        self._boundary.known = self._intake.consumed
         self._ending = Ending(claim, run, self._control, self._intake, self._response, self._view)
 
     def _open_response(self) -> Response:

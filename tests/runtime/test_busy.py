@@ -15,6 +15,7 @@ from chatagent.runtime.engine import Engine
 from chatagent.ui import fold_message
 from tests.provider import LITELLM_WARNINGS, FakeProvider
 from tests.redis.chat import gateway, submit
+from tests.runtime.test_recovery import expire_lease
 from tests.runtime.world import World, live, text_of, until
 
 
@@ -263,3 +264,33 @@ def test_what_is_injected_is_read_at_the_next_step_and_stays(
     ]  # fmt: skip
     assert told[3][0] == "You help.", "instructions are for one answer"
     assert told[3][-3:] == ["found later", "ok", "question 2"]
+
+
+@pytest.mark.filterwarnings(*LITELLM_WARNINGS)
+def test_a_steered_message_is_not_read_twice_after_a_crash(
+    redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner
+) -> None:
+    async def test(world: World) -> None:
+        gate = asyncio.Event()
+        agent = _steered(provider, gate)
+        session = world.chat(agent)
+        provider.script(_CALL, [{"content": "dead"}, {"hang": True}], _CALL, _SAY)
+        async with world.engine(agent) as one, world.engine(agent, owner="w2") as two:
+            world.say(session, "how is it?", "u1")
+            zombie = asyncio.create_task(one.run_turn("steered", session.id))
+            await _until_called(world, session)
+            _send(world, session, "in the north", "s1", "steer")
+            gate.set()
+            await until(lambda: any(chunk.get("delta") == "dead" for chunk in world.chunks(session)))
+            expire_lease(world, session)
+            assert await two.run_turn("steered", session.id) == "completed"
+            assert await two.run_turn("steered", session.id) == "nothing to do"
+            assert await zombie == "lost"
+        answer = world.history(session)[1]
+        assert [part["type"] for part in answer["parts"]].count("steering-message") == 1
+        assert fold_message(world.chunks(session)) == answer
+
+    with gateway(redis_url) as side:
+        model_loop.run(test(World(redis_url, side)))
+    for request in provider.requests[2:]:
+        assert [message.get("content") for message in request.body["messages"]].count("in the north") == 1
