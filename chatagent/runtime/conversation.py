@@ -70,9 +70,7 @@ def view(messages: Sequence[UIMessage], unread: Iterable[InRecord]) -> list[UIMe
     return seen
 
 
-def page(
-    messages: Sequence[UIMessage], limit: int, before: str | None = None
-) -> tuple[list[UIMessage], str | None]:
+def page(messages: Sequence[UIMessage], limit: int, before: str | None = None) -> tuple[list[UIMessage], str | None]:
     """The newest `limit` messages before the one with the id `before`, oldest first, and the `before` of the next page.
 
     None says that there is no next page. Raises: BadRequest for an id that is not there.

@@ -181,7 +181,7 @@ def test_a_steered_message_enters_at_the_next_step(
             gate.set()
             assert await turn == "completed"
             assert await engine.run_turn("steered", session.id) == "nothing to do"
-            user, answer = world.history(session)
+            _, answer = world.history(session)
             kinds = [part["type"] for part in answer["parts"]]
             assert kinds == ["step-start", "tool-look", "steering-message", "step-start", "text"]
             assert answer["parts"][2] == {
