@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from chatagent.record import OutRecord, control_headers
+from chatagent.runtime.conversation import text_of, waiting_calls
 from chatagent.ui import decode, fold_message
 from chatagent.ui.tool_part import is_tool, tool_name
 
@@ -67,8 +68,9 @@ class Answer:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended."""
-        return self._whole.outcome
+        """How it ended; `waiting` when calls wait for the user."""
+        turn = self._whole
+        return "waiting" if turn.outcome == "completed" and self.waiting_calls else turn.outcome
 
     @property
     def message(self) -> UIMessage:
@@ -87,7 +89,12 @@ class Answer:
     @property
     def tool_calls(self) -> list[ToolCall]:
         """All calls of the message, in order."""
-        return tool_calls(self.message)
+        return [_tool_call(part) for part in self.message["parts"] if is_tool(part)]
+
+    @property
+    def waiting_calls(self) -> list[ToolCall]:
+        """The calls that wait for an approval, or for the output of a client's tool."""
+        return [_tool_call(part) for part in waiting_calls(self.message)]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -153,16 +160,6 @@ def read_turn(records: Sequence[OutRecord], seq: int) -> _Turn:
                 end, ours = control_headers(record.raw), False
     outcome: Outcome = end.get("outcome", "running")
     return _Turn(chunks, outcome, end.get("message_id"), end.get("usage", {}))
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """All text of a UI message."""
-    return "".join(part["text"] for part in message["parts"] if part["type"] == "text")
-
-
-def tool_calls(message: Mapping[str, Any]) -> list[ToolCall]:
-    """All calls of a UI message, in order."""
-    return [_tool_call(part) for part in message["parts"] if is_tool(part)]
 
 
 def _tool_call(part: dict[str, Any]) -> ToolCall:

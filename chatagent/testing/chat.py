@@ -198,11 +198,8 @@ class TestChat:
         return self._world.gateway.sessions.get(self._known.id)
 
     def records(self) -> list[OutRecord]:
-        """The outbox."""
-        found: list[OutRecord] = []
-        while page := self._world.gateway.outbox.read(self.session.id, found[-1].seq if found else -1):
-            found += page
-        return found
+        """All that the chat has said, the control records included."""
+        return self._world.logs.read(self.session.id)
 
     # -- time ---------------------------------------------------------------------------------------------------
 

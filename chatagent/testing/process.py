@@ -7,14 +7,15 @@ import contextvars
 import inspect
 import logging
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from chatagent.redis.backend import RedisBackend
 from chatagent.runtime.engine import Engine, EngineOptions
 from chatagent.runtime.kind import Kind
-from chatagent.runtime.port import Dispatch, WorkerStore
+from chatagent.runtime.port import Commit, Dispatch, WorkerStore
 from chatagent.testing.hold import Holds
+from chatagent.testing.log import Logs
 from chatagent.testing.stage import current_owner
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,13 @@ class Process:
     """Runs turns until it is closed or killed. All methods are called on the loop."""
 
     def __init__(
-        self, owner: str, kinds: Mapping[str, Kind], backend: RedisBackend, options: EngineOptions, holds: Holds
+        self,
+        owner: str,
+        kinds: Mapping[str, Kind],
+        backend: RedisBackend,
+        options: EngineOptions,
+        holds: Holds,
+        logs: Logs,
     ) -> None:
         self.owner = owner
         self.dead = False
@@ -37,6 +44,7 @@ class Process:
         self._backend = backend
         self._options = options
         self._holds = holds
+        self._logs = logs
         self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         #: Calls of the store that are not answered yet.
         self.calls = 0
@@ -73,9 +81,11 @@ class Process:
         self._breathe()
         self.calls += 1
 
-    def after(self) -> None:
+    def after(self, given: Sequence[Any]) -> None:
         """The store has answered; nobody hears it when the process died meanwhile."""
         self.calls -= 1
+        if given and isinstance(given[0], Commit):
+            self._logs.read(given[0].claim.session_id)
         self._breathe()
 
     def _breathe(self) -> None:
@@ -124,7 +134,7 @@ class _Cord:
             try:
                 return await call(*args, **kwargs)
             finally:
-                process.after()
+                process.after(args)
 
         return through
 

@@ -18,6 +18,7 @@ from chatagent.redis.session import Session
 from chatagent.runtime.engine import EngineOptions
 from chatagent.runtime.kind import Kind
 from chatagent.testing.hold import Holds
+from chatagent.testing.log import Logs
 from chatagent.testing.model import ScriptedModel
 from chatagent.testing.process import Process, fresh_context, settle
 from chatagent.testing.stage import current_owner, shared
@@ -64,6 +65,7 @@ class World:
         self.gateway = self.backend.open_gateway()
         self.holds = Holds(lambda: settle(lambda: self._all))
         self.model = ScriptedModel(self.holds)
+        self.logs = Logs(self.gateway.outbox)
         self._loop = shared.loop
         self._all: list[Process] = []
         self._alive: list[Process] = []
@@ -79,7 +81,7 @@ class World:
 
         async def begin() -> None:
             owner = f"w{len(self._all) + 1}"
-            process = Process(owner, self.kinds, self.backend, self.options, self.holds)
+            process = Process(owner, self.kinds, self.backend, self.options, self.holds, self.logs)
             self._all.append(process)
             await self._with(owner, process.open(self._dispatch))
             self._alive.append(process)
@@ -222,10 +224,13 @@ class World:
         context = self._context()
         context.run(_own, process)
         job = self._loop.create_task(process.engine.run_turn(agent_id, session_id), context=context)
-        job.add_done_callback(lambda done: self._done(session_id, done))
+        job.add_done_callback(lambda done: self._done(agent_id, session_id, done))
 
-    def _done(self, session_id: str, job: asyncio.Task[str]) -> None:
-        if not job.cancelled() and job.exception() is None and job.result() == "parked":
+    def _done(self, agent_id: str, session_id: str, job: asyncio.Task[str]) -> None:
+        if job.cancelled():
+            # Its process died; what the sweeper finds after a while is delivered again at once.
+            self._undelivered.append((agent_id, session_id))
+        elif job.exception() is None and job.result() == "parked":
             self._parked.add(session_id)
         with self._changed:
             self._jobs[session_id] -= 1

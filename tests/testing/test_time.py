@@ -1,0 +1,216 @@
+"""Stops, steering, crashes and deploys, placed exactly where the test wants them, without a single sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chatagent import chat as c
+from chatagent import stream_text, tool
+from chatagent.errors import Busy
+from chatagent.testing import ChatAgent, NotAnswered, calls, pauses, says
+
+
+class Shop:
+    """An agent whose tool has a side effect, and which notes its hooks."""
+
+    def __init__(self, **options: Any) -> None:
+        self.refunds: list[int] = []
+        self.hooks: list[str] = []
+
+        @tool
+        async def refund(order: int) -> str:
+            """Refund an order."""
+            self.refunds.append(order)
+            return "refunded"
+
+        @c.agent("shop", tools=[refund], **options)
+        async def agent(turn: c.Turn[Any]) -> Any:
+            return stream_text("openai/gpt-4o", turn.messages)
+
+        self.agent = agent
+        for name in ("on_boot", "on_chat_start", "on_turn_complete", "on_chat_suspend", "on_chat_resume"):
+            agent.add(name, self._note(name))
+
+    def _note(self, name: str) -> Callable[[Any], None]:
+        return lambda event: self.hooks.append(name)
+
+
+def test_a_stop_in_the_middle_of_a_sentence(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(Shop().agent)
+    chat.model.script(says("Once upon ") + pauses() + "a time", "again")
+    answer = chat.send("tell me a story", wait=False)
+    assert chat.wait_paused() == "the model"
+    assert answer.so_far[-1] == {"type": "text-delta", "id": answer.so_far[-1]["id"], "delta": "Once upon "}
+    chat.stop()
+    assert (answer.outcome, answer.text) == ("stopped", "Once upon ")
+    assert chat.send("go on").text == "again"
+
+
+def test_a_stop_while_a_tool_is_about_to_run(chat_agent: ChatAgent) -> None:
+    shop = Shop()
+    chat = chat_agent(shop.agent)
+    chat.model.script(calls("refund", order=7))
+    chat.pause_at("refund")
+    answer = chat.send("refund 7", wait=False)
+    assert chat.wait_paused() == "refund"
+    chat.stop()
+    assert answer.outcome == "stopped"
+    assert shop.refunds == []
+
+
+def test_a_steered_message_is_read_at_the_next_step(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(Shop().agent)
+    chat.model.script(calls("refund", order=7) + pauses(), "in Norwegian")
+    answer = chat.send("refund 7", wait=False)
+    chat.wait_paused()
+    steered = chat.steer("in Norwegian, please")
+    assert [message["parts"][0]["text"] for message in chat.queue] == ["in Norwegian, please"]
+    chat.resume()
+    assert answer.outcome == "completed"
+    assert chat.model.last_request.prompt == "in Norwegian, please"
+    assert steered.message == answer.message
+    assert len(chat.history) == 2
+
+
+@pytest.mark.parametrize(("busy", "kept"), [("interrupt", 4), ("rollback", 2)])
+def test_an_impatient_user(chat_agent: ChatAgent, busy: Any, kept: int) -> None:
+    chat = chat_agent(Shop().agent)
+    chat.model.script(says("Well, ") + pauses(), "short")
+    first = chat.send("explain", wait=False)
+    chat.wait_paused()
+    assert chat.send("shorter", busy=busy).text == "short"
+    assert first.outcome == "stopped"
+    assert len(chat.history) == kept
+
+
+def test_the_queue_is_seen_changed_and_emptied(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(Shop().agent)
+    chat.model.script(pauses() + "one", "two")
+    chat.send("first", wait=False)
+    chat.wait_paused()
+    second, third = chat.send("second", wait=False), chat.send("third", wait=False)
+    ids = [message["id"] for message in chat.queue]
+    chat.edit_queued(ids[0], "second, but better")
+    chat.cancel_queued(ids[1])
+    chat.resume()
+    assert (second.text, third.outcome) == ("two", "cancelled")
+    assert chat.model.last_request.prompt == "second, but better"
+
+
+def test_a_busy_agent_may_reject(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(Shop(busy="reject").agent)
+    chat.model.script(pauses() + "one")
+    chat.send("first", wait=False)
+    chat.wait_paused()
+    with pytest.raises(Busy):
+        chat.send("second")
+    chat.resume()
+    chat.wait()
+    assert len(chat.history) == 2
+
+
+def test_a_tool_that_had_finished_is_not_run_again_after_a_crash(chat_agent: ChatAgent) -> None:
+    shop = Shop()
+    chat = chat_agent(shop.agent)
+    chat.model.script(calls("refund", order=7), says("Half of ") + pauses(), "Done.")
+    answer = chat.send("refund 7", wait=False)
+    chat.wait_paused()
+    chat.crash()
+    chat.recover()
+    assert (answer.outcome, answer.text) == ("completed", "Done.")
+    assert shop.refunds == [7]
+    assert chat.raw_chunks[0]["attempt"] == 1
+    assert [each["attempt"] for each in chat.raw_chunks if each["type"] == "turn-start"] == [1, 2]
+    assert shop.hooks.count("on_turn_complete") == 1
+
+
+@pytest.mark.parametrize("place", ["claim", "mark", "append", "refund", "commit", "amend"])
+def test_a_crash_anywhere_leaves_a_whole_answer(chat_agent: ChatAgent, place: str) -> None:
+    shop = Shop()
+    shop.agent.on_turn_complete(lambda event: c.history.slice(0))
+    chat = chat_agent(shop.agent)
+    chat.model.respond(lambda request: "Done." if request.messages[-1]["role"] == "tool" else calls("refund", order=7))
+    chat.pause_at(place)
+    answer = chat.send("refund 7", wait=False)
+    if place == "amend":
+        chat.wait()
+    else:
+        assert chat.wait_paused() == place
+        chat.crash()
+        assert shop.hooks.count("on_turn_complete") == 0
+        chat.recover()
+    assert (answer.outcome, answer.text, [call.output for call in answer.tool_calls]) == (
+        "completed",
+        "Done.",
+        ["refunded"],
+    )
+    assert len(chat.history) == 2
+
+
+def test_nobody_answers_between_a_crash_and_the_recovery(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(Shop().agent, timeout_s=0.2)
+    chat.model.script("hello")
+    chat.crash()
+    answer = chat.send("hi", wait=False)
+    with pytest.raises(NotAnswered, match="no worker lives"):
+        answer.wait()
+    chat.recover()
+    assert answer.text == "hello"
+
+
+def test_a_test_that_waits_for_what_it_holds_is_told_so(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(Shop().agent, timeout_s=0.2)
+    chat.model.script(pauses("the thinker"))
+    with pytest.raises(NotAnswered, match="the thinker is held: call resume"):
+        chat.send("hi")
+    chat.stop()
+    with pytest.raises(NotAnswered, match="nothing is held"):
+        chat.resume()
+    with pytest.raises(NotAnswered, match="nothing was held"):
+        chat.wait_paused()
+
+
+def test_hooks_of_a_suspended_a_redeployed_and_a_crashed_chat(chat_agent: ChatAgent) -> None:
+    shop = Shop()
+    chat = chat_agent(shop.agent)
+    chat.model.respond(lambda request: "ok")
+    chat.send("one")
+    assert shop.hooks == ["on_boot", "on_chat_start", "on_turn_complete"]
+    shop.hooks.clear()
+    chat.suspend()
+    assert chat.session.suspended
+    chat.send("two")
+    assert shop.hooks == ["on_chat_suspend", "on_chat_resume", "on_turn_complete"]
+    shop.hooks.clear()
+    chat.restart()
+    chat.send("three")
+    assert shop.hooks == ["on_chat_suspend", "on_boot", "on_chat_resume", "on_turn_complete"]
+    shop.hooks.clear()
+    chat.crash()
+    chat.recover()
+    chat.send("four")
+    assert "on_chat_suspend" not in shop.hooks
+    assert shop.hooks[0] == "on_boot"
+
+
+def test_a_turn_that_runs_during_a_deploy_goes_on_elsewhere(chat_agent: ChatAgent) -> None:
+    shop = Shop()
+    chat = chat_agent(shop.agent)
+    chat.model.script(calls("refund", order=7), pauses(), "Done.")
+    answer = chat.send("refund 7", wait=False)
+    chat.wait_paused()
+    chat.restart()
+    assert answer.text == "Done."
+    assert shop.refunds == [7]
+
+
+def test_an_idle_chat_is_suspended_by_itself(chat_agent: ChatAgent) -> None:
+    shop = Shop()
+    chat = chat_agent(shop.agent, idle_timeout_s=0)
+    chat.model.respond(lambda request: "ok")
+    chat.send("one")
+    chat.send("two")
+    assert shop.hooks.count("on_chat_resume") == 1
