@@ -17,8 +17,6 @@ from tests.provider import FakeProvider
 from tests.redis_server import discard, new_redis
 from tests.stack import Gateway, Stack
 
-pytest.register_assert_rewrite("tests.e2e.scenario", "tests.e2e.stage", "tests.e2e.page")
-
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
