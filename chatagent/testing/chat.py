@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import orjson
 
@@ -28,8 +28,15 @@ Out = TypeVar("Out")
 
 #: Seconds that a test waits for anything.
 TIMEOUT_S = 10.0
+
+
+def _token(chat_id: str, ttl_s: float) -> str:
+    """The tokens that hooks are given."""
+    return f"token-for-{chat_id}"
+
+
 #: An engine that notices everything soon.
-OPTIONS = EngineOptions(heartbeat_s=0.25, sweep_s=0.5, grace_s=0.05, turn=TurnOptions(model="test/model"))
+OPTIONS = EngineOptions(heartbeat_s=0.25, sweep_s=0.5, grace_s=0.05, turn=TurnOptions(model="test/model", mint=_token))
 
 
 class TestChat:
@@ -58,7 +65,7 @@ class TestChat:
             options = replace(options, turn=replace(options.turn, idle_timeout_s=idle_timeout_s))
         url = redis_url or shared.redis_url
         self._world = World([agent, *serve], options, redis_url=url, timeout_s=timeout_s)
-        self._start = {"metadata": client_data, "user": user, "tags": tags}
+        self._start = {**_metadata(client_data), "user": user, "tags": tags}
         self._agent = agent
         self._known: Session | None = None
         self.chat_id = chat_id or new_id("chat_")
@@ -68,7 +75,7 @@ class TestChat:
         """A further chat with the same agent, on the same workers; it ends with this one."""
         other = object.__new__(type(self))
         other._world, other._agent, other._known = self._world, self._agent, None
-        other._start = {"metadata": client_data, "user": user, "tags": ()}
+        other._start = {**_metadata(client_data), "user": user, "tags": ()}
         other.chat_id = chat_id or new_id("chat_")
         return other
 
@@ -317,8 +324,23 @@ class TestChat:
         return answer.wait() if wait else answer
 
 
-#: Makes chats in a test; what the fixture `chat_agent` is.
-ChatAgent = Callable[..., TestChat]
+class ChatAgent(Protocol):
+    """Makes chats in a test: what the fixture `chat_agent` is. Options: those of `TestChat`."""
+
+    def __call__(
+        self,
+        agent: Agent[Any],
+        *,
+        serve: Iterable[Agent[Any] | Task[Any, Any]] = ...,
+        client_data: Any = ...,
+        chat_id: str | None = ...,
+        user: str | None = ...,
+        tags: Sequence[str] = ...,
+        timeout_s: float = ...,
+        idle_timeout_s: float | None = ...,
+        options: EngineOptions = ...,
+        redis_url: str | None = ...,
+    ) -> TestChat: ...
 
 
 def _metadata(client_data: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import Counter
@@ -23,10 +24,14 @@ from chatagent.testing.model import ScriptedModel
 from chatagent.testing.process import Process, fresh_context, settle
 from chatagent.testing.stage import current_owner, shared
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 #: Seconds between two looks at a turn that goes on without a slot.
 _LOOK_S = 0.002
+#: Seconds for a worker to start or to end.
+_CONTROL_S = 30.0
 #: Keys that are deleted at a time.
 _PAGE = 1000
 
@@ -78,30 +83,22 @@ class World:
 
     def start(self) -> None:
         """Start a worker process, and give it what waits."""
-
-        async def begin() -> None:
-            owner = f"w{len(self._all) + 1}"
-            process = Process(owner, self.kinds, self.backend, self.options, self.holds, self.logs)
-            self._all.append(process)
-            await self._with(owner, process.open(self._dispatch))
-            self._alive.append(process)
-            waiting, self._undelivered = self._undelivered, []
-            for agent_id, session_id in waiting:
-                self._deliver(agent_id, session_id)
-
-        self.run(begin)
+        self.run(self._start)
 
     def restart(self) -> None:
         """Deploy: a new process starts, the old ones leave in good order."""
-        old, self._alive = self._alive, []
-        self.start()
-        self.run(lambda: self._gather(process.close() for process in old))
+
+        async def deploy() -> None:
+            await self._start()
+            old, self._alive = self._alive[:-1], self._alive[-1:]
+            await self._gather(process.close() for process in old)
+
+        self.run(deploy)
 
     def crash(self) -> None:
         """Kill all processes; their leases lapse at once."""
-        old, self._alive = self._alive, []
-        self.run(lambda: self._gather(process.kill() for process in old))
-        keys, client = self.backend_keys, self.gateway.client
+        self.run(self._kill)
+        keys, client = self.gateway.keys, self.gateway.client
         held: list[Any] = list(client.zrange(keys.leases, 0, -1))  # type: ignore[arg-type,unused-ignore]
         for session_id in held:
             client.hset(keys.session(session_id.decode()), "lease_until", 1)
@@ -141,8 +138,7 @@ class World:
     def close(self) -> None:
         """Kill what is left and delete all keys."""
         try:
-            old, self._alive = self._alive, []
-            self.run(lambda: self._gather(process.kill() for process in old))
+            self.run(self._kill)
             client = self.gateway.client
             keys = list(client.scan_iter(f"{self.prefix}:*", count=_PAGE))
             for start in range(0, len(keys), _PAGE):
@@ -187,12 +183,21 @@ class World:
             self._enter()
             return await make()
 
-        return asyncio.run_coroutine_threadsafe(work(), self._loop).result(self.timeout_s)
+        return asyncio.run_coroutine_threadsafe(work(), self._loop).result(_CONTROL_S)
 
-    @property
-    def backend_keys(self) -> Any:
-        """Names of the keys."""
-        return self.gateway.keys
+    async def _start(self) -> None:
+        owner = f"w{len(self._all) + 1}"
+        process = Process(owner, self.kinds, self.backend, self.options, self.holds, self.logs)
+        self._all.append(process)
+        await self._with(owner, process.open(self._dispatch))
+        self._alive.append(process)
+        waiting, self._undelivered = self._undelivered, []
+        for agent_id, session_id in waiting:
+            self._deliver(agent_id, session_id)
+
+    async def _kill(self) -> None:
+        old, self._alive = self._alive, []
+        await self._gather(process.kill() for process in old)
 
     def _enter(self) -> None:
         enter_stand_in(self.model)
@@ -230,7 +235,9 @@ class World:
         if job.cancelled():
             # Its process died; what the sweeper finds after a while is delivered again at once.
             self._undelivered.append((agent_id, session_id))
-        elif job.exception() is None and job.result() == "parked":
+        elif (error := job.exception()) is not None:
+            logger.error("turn task failed", exc_info=error)
+        elif job.result() == "parked":
             self._parked.add(session_id)
         with self._changed:
             self._jobs[session_id] -= 1

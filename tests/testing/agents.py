@@ -87,7 +87,7 @@ class Word(BaseModel):
     word: str
 
 
-@task("look-up", schema=Word, max_attempts=1)
+@task("look-up", schema=Word)
 async def look_up(asked: Word) -> str:
     """Ask a model about a word."""
     return await stream_text("openai/gpt-4o-mini", [{"role": "user", "content": f"Define {asked.word}."}]).text

@@ -136,9 +136,11 @@ def test_hello(chat_agent):
 
 def test_consumers_see_types(tmp_path: Path) -> None:
     (tmp_path / "typed.py").write_text(
+        "from chatagent import chat as c\n"
         "from chatagent.testing import Answer, ChatAgent, says\n"
+        "agent: c.Agent[None] = c.Agent('a', lambda turn: '')\n"
         "def test(chat_agent: ChatAgent) -> None:\n"
-        "    chat = chat_agent(object())\n"
+        "    chat = chat_agent(agent, user='ada')\n"
         "    chat.model.script(says('x'))\n"
         "    answer: Answer = chat.send('hi')\n"
         "    text: int = answer.text\n"
@@ -151,4 +153,4 @@ def test_consumers_see_types(tmp_path: Path) -> None:
         timeout=110,
         check=False,
     )
-    assert said.stdout.count("error:") == 1 and "typed.py:6" in said.stdout, said.stdout
+    assert said.stdout.count("error:") == 1 and "typed.py:8" in said.stdout, said.stdout

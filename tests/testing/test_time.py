@@ -11,6 +11,7 @@ from chatagent import chat as c
 from chatagent import stream_text, tool
 from chatagent.errors import Busy
 from chatagent.testing import ChatAgent, NotAnswered, calls, pauses, says
+from tests.testing.agents import counter, desk, librarian, look_up
 
 
 class Shop:
@@ -214,3 +215,26 @@ def test_an_idle_chat_is_suspended_by_itself(chat_agent: ChatAgent) -> None:
     chat.send("one")
     chat.send("two")
     assert shop.hooks.count("on_chat_resume") == 1
+
+
+def test_a_crash_of_parent_and_child_in_the_middle_of_the_child(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(desk, serve=[librarian, look_up])
+    chat.model.script(
+        calls("librarian", prompt="What is a noun?"), calls("look-up", word="noun"), "A word.", "Said so."
+    )
+    chat.model.script(pauses("the dictionary"), "a naming word", model="openai/gpt-4o-mini")
+    answer = chat.send("ask", wait=False)
+    assert chat.wait_paused() == "the dictionary"
+    chat.crash()
+    chat.recover()
+    assert answer.text == "Said so."
+    assert len(chat.model.requests) == 6
+
+
+def test_a_loop_that_crashes_begins_anew_with_the_history(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(counter)
+    chat.send("a")
+    chat.crash()
+    chat.recover()
+    assert chat.send("b").text == "message 1"
+    assert len(chat.history) == 4
