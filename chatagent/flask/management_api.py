@@ -21,7 +21,7 @@ from chatagent.runtime.conversation import view
 
 _SESSION = "/api/v1/sessions/<path:chat_id>"
 #: Messages of one page of a transcript, and at most.
-_PAGE, _MAX_PAGE = 50, 1000
+TRANSCRIPT_PAGE, MAX_TRANSCRIPT_PAGE = 50, 1000
 _MAX_NUMBER = 2**53
 
 
@@ -42,7 +42,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
     def session_transcript(chat_id: str) -> Response:
         """The newest messages, and those before them by `nextCursor`; `cursors` say where to read on."""
         session = gateway.get(gateway.access.identify(request), chat_id)
-        limit = _query_number("limit", default=_PAGE, least=1, most=_MAX_PAGE)
+        limit = _query_number("limit", default=TRANSCRIPT_PAGE, least=1, most=MAX_TRANSCRIPT_PAGE)
         snapshot = gateway.backend.history.read(session.id)
         messages = view(snapshot.messages, snapshot.unread)
         end = min(len(messages), _query_number("before", default=len(messages), least=0, most=_MAX_NUMBER))

@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, Response, g, request
 from flask_sock import Sock
 
 from chatagent.errors import Forbidden, StoreDown
-from chatagent.flask import answer, management_api, openai, overview_api, page, queue_api, realtime, sse
+from chatagent.flask import answer, management_api, openai, openapi, overview_api, page, queue_api, realtime, sse
 from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Dispatch, Gateway
@@ -59,6 +59,7 @@ def mount(
     overview_api.register(blueprint, mounted.gateway)
     _add_health(blueprint, opened, broker_ping)
     _add_socket(app, blueprint, mounted)
+    openapi.register(blueprint, options.title)
     page.register(blueprint, mounted.gateway)
     app.register_blueprint(blueprint)
     _add_openai(app, mounted, url_prefix)

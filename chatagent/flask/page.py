@@ -41,7 +41,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
                 "title": gateway.options.title,
                 "auth": "none" if known else "token",
                 "default_agent": gateway.options.default_agent,
-                "version": _version(),
+                "version": package_version(),
                 "ws": "api/chat/ws",
             }
         )
@@ -77,7 +77,8 @@ def page_file(name: str) -> Response:
     return response
 
 
-def _version() -> str:
+def package_version() -> str:
+    """The version of this package; 0 where it was not installed."""
     try:
         return version("chatagent")
     except PackageNotFoundError:

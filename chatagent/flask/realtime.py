@@ -26,7 +26,7 @@ _BASE = "/realtime/v1/sessions/<path:chat_id>"
 #: Largest record that a client may append.
 MAX_RECORD_BYTES = 1024 * 1024
 #: Longest time, in seconds, that a subscriber may ask to wait without a record, and what it waits unasked.
-_MAX_TIMEOUT_S, _TIMEOUT_S = 600, 60
+MAX_TIMEOUT_S, TIMEOUT_S = 600, 60
 _HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache, no-transform",
@@ -70,9 +70,9 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
 
 def read_asked(headers: Headers) -> Asked:
     """What a subscriber's headers ask for. Raises: BadRequest."""
-    timeout = headers.get("Timeout-Seconds", str(_TIMEOUT_S))
-    if not (timeout.isascii() and timeout.isdigit() and 1 <= int(timeout) <= _MAX_TIMEOUT_S):
-        raise BadRequest(f"must be a whole number from 1 to {_MAX_TIMEOUT_S}", field="Timeout-Seconds")
+    timeout = headers.get("Timeout-Seconds", str(TIMEOUT_S))
+    if not (timeout.isascii() and timeout.isdigit() and 1 <= int(timeout) <= MAX_TIMEOUT_S):
+        raise BadRequest(f"must be a whole number from 1 to {MAX_TIMEOUT_S}", field="Timeout-Seconds")
     major = headers.get("X-AI-SDK")
     if major is not None and major not in _MAJORS:
         raise BadRequest("must be 5, 6 or 7", field="X-AI-SDK")

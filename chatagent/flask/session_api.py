@@ -22,12 +22,12 @@ _BASE = "/api/v1/sessions"
 #: Largest request to start a session.
 _MAX_START_BYTES = 32 * 1024
 #: Longest reason of a close.
-_MAX_REASON = 256
+MAX_REASON = 256
 #: Messages of a page of a history, unless said otherwise, and at most.
-_HISTORY_PAGE = 50
-_MAX_HISTORY_PAGE = 1000
+HISTORY_PAGE = 50
+MAX_HISTORY_PAGE = 1000
 #: Longest life of a token, in seconds.
-_MAX_TTL_S = 366 * 86400
+MAX_TTL_S = 366 * 86400
 
 
 class SessionApi:
@@ -121,7 +121,7 @@ class SessionApi:
         if "limit" in request.args or "before" in request.args:
             messages, answer["before"] = page(
                 messages,
-                number(request.args, "limit", default=_HISTORY_PAGE, least=1, most=_MAX_HISTORY_PAGE),
+                number(request.args, "limit", default=HISTORY_PAGE, least=1, most=MAX_HISTORY_PAGE),
                 request.args.get("before"),
             )
         return json_response({**answer, "messages": messages})
@@ -133,8 +133,8 @@ class SessionApi:
         body = read_json(request.get_data(cache=False))
         scopes = read_scopes(body, session.chat_id)
         ttl_s = body.get("ttl", self.gateway.options.token_ttl_s)
-        if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 1 <= ttl_s <= _MAX_TTL_S:
-            raise BadRequest(f"must be a number of seconds from 1 to {_MAX_TTL_S}", field="ttl")
+        if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 1 <= ttl_s <= MAX_TTL_S:
+            raise BadRequest(f"must be a number of seconds from 1 to {MAX_TTL_S}", field="ttl")
         user = optional_id(body, "user") or session.user
         token = self.gateway.access.tokens.mint(scopes, ttl_s=ttl_s, user=user)
         return json_response({"token": token, "publicAccessToken": token, "scopes": sorted(scopes), "ttl": ttl_s}, 201)
@@ -145,8 +145,8 @@ class SessionApi:
         session = self.gateway.backend.sessions.get(chat_id)
         require_manage(identity, session)
         reason = read_json(request.get_data(cache=False)).get("reason")
-        if reason is not None and (not isinstance(reason, str) or len(reason) > _MAX_REASON):
-            raise BadRequest(f"must be a string of at most {_MAX_REASON} characters", field="reason")
+        if reason is not None and (not isinstance(reason, str) or len(reason) > MAX_REASON):
+            raise BadRequest(f"must be a string of at most {MAX_REASON} characters", field="reason")
         self.gateway.backend.sessions.close(session.id, reason)
         return json_response(session_json(self.gateway.backend.sessions.get(session.id)))
 

@@ -16,11 +16,11 @@ from chatagent.redis.session import Listed, Place, Session, Sessions
 #: Type of every session of ours.
 SESSION_TYPE = "chat.agent"
 #: Sessions of one page, and at most.
-_PAGE, _MAX_PAGE = 20, 100
+LISTED, MAX_LISTED = 20, 100
 #: Sessions looked at for one page: when few fit the filters it is short, and its `next` goes on.
 _MAX_SEEN = 2000
 #: What the published client knows, and what an open chat does at the moment.
-_STATUSES = ("ACTIVE", "CLOSED", "EXPIRED", "IDLE", "QUEUED", "RUNNING")
+STATUSES = ("ACTIVE", "CLOSED", "EXPIRED", "IDLE", "QUEUED", "RUNNING")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -28,7 +28,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 class Query:
     """Which sessions are asked for; an empty tuple is any."""
 
-    size: int = _PAGE
+    size: int = LISTED
     after: Place | None = None
     before: Place | None = None
     types: tuple[str, ...] = ()
@@ -76,12 +76,12 @@ def read_query(args: MultiDict[str, str]) -> Query:
     if after is not None and before is not None:
         raise BadRequest("give one of page[after] and page[before]", field="page[before]")
     statuses = _values(args, "filter[status]")
-    if not {*statuses} <= {*_STATUSES}:
-        raise BadRequest(f"must be one of {', '.join(_STATUSES)}", field="filter[status]")
+    if not {*statuses} <= {*STATUSES}:
+        raise BadRequest(f"must be one of {', '.join(STATUSES)}", field="filter[status]")
     period = args.get("filter[createdAt][period]")
     from_ms = number(args, "filter[createdAt][from]", default=0, least=0, most=2**53)
     return Query(
-        size=number(args, "page[size]", "limit", default=_PAGE, least=1, most=_MAX_PAGE),
+        size=number(args, "page[size]", "limit", default=LISTED, least=1, most=MAX_LISTED),
         after=after,
         before=before,
         types=_values(args, "filter[type]"),

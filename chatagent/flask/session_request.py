@@ -13,8 +13,8 @@ from chatagent.flask.message import Send, new_chat_id, optional_id, read_id, rea
 MAX_TAGS = 10
 MAX_TAG = 128
 #: Longest type, and longest name of an agent.
-_MAX_TYPE = 64
-_MAX_AGENT = 128
+MAX_TYPE = 64
+MAX_AGENT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted:
         first = read_send({**payload, "id": chat_id or "new", "trigger": "submit-message"})
     return Wanted(
         chat_id=chat_id,
-        agent=_short(read_id(body.get("taskIdentifier"), "taskIdentifier"), _MAX_AGENT, "taskIdentifier"),
-        type=_short(read_id(body.get("type", "chat.agent"), "type"), _MAX_TYPE, "type"),
+        agent=_short(read_id(body.get("taskIdentifier"), "taskIdentifier"), MAX_AGENT, "taskIdentifier"),
+        type=_short(read_id(body.get("type", "chat.agent"), "type"), MAX_TYPE, "type"),
         user=optional_id(body, "user"),
         tags=read_tags(body.get("tags", [])),
         metadata=body.get("metadata", payload.get("metadata")),

@@ -17,7 +17,7 @@ from chatagent.redis.session import Session
 from chatagent.runtime.conversation import text_of, view
 
 #: Items of one page, and at most.
-_PAGE, _MAX_PAGE = 20, 100
+ITEMS, MAX_ITEMS = 20, 100
 
 
 def register(blueprint: Blueprint, gateway: Gateway) -> None:
@@ -50,9 +50,9 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
 
 
 def _page(items: list[dict[str, Any]], args: Mapping[str, str]) -> dict[str, Any]:
-    limit = args.get("limit", str(_PAGE))
-    if not limit.isdecimal() or not 1 <= int(limit) <= _MAX_PAGE:
-        raise BadRequest(f"must be a number from 1 to {_MAX_PAGE}", field="limit")
+    limit = args.get("limit", str(ITEMS))
+    if not limit.isdecimal() or not 1 <= int(limit) <= MAX_ITEMS:
+        raise BadRequest(f"must be a number from 1 to {MAX_ITEMS}", field="limit")
     if args.get("order") != "asc":
         items = items[::-1]
     names = [item["id"] for item in items]

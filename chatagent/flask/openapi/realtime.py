@@ -1,0 +1,100 @@
+"""The door of the published Trigger.dev client: `realtime`, `records_api`."""
+
+from __future__ import annotations
+
+from chatagent.flask.openapi.fault import BAD_REQUEST, BUSY, CLOSED, CONFLICT
+from chatagent.flask.openapi.message import ID
+from chatagent.flask.openapi.operation import OF_CHAT, WITH_BODY, Operation, json_answer, stream_answer
+from chatagent.flask.openapi.schema import (
+    ANY,
+    BOOLEAN,
+    STRING,
+    TIME_MS,
+    Schema,
+    array,
+    integer,
+    obj,
+    one_of,
+    ref,
+    said,
+    tag,
+)
+from chatagent.flask.realtime import MAX_TIMEOUT_S, TIMEOUT_S
+
+_TAG = "Trigger.dev client"
+_PART_ID = {"X-Part-Id": said(ID, "The same id within five minutes is one record.")}
+_AFTER = {"afterEventId": said(integer(-1, 2**53, -1), "`seqNum` of the last record that the client has.")}
+_FOLLOW = {
+    "Last-Event-ID": said(STRING, "Go on after this record; without it, from the turn that runs, or the last one."),
+    "Timeout-Seconds": said(integer(1, MAX_TIMEOUT_S, TIMEOUT_S), "The stream ends after so long without a record."),
+    "X-Peek-Settled": said(STRING, "`1`: end at once when no turn runs."),
+    "X-Trigger-Stream-Start": said(STRING, "`latest`: only what is new."),
+    "X-AI-SDK": said(one_of(("5", "6", "7")), "Generation of the AI SDK that reads, as `?ai=`."),
+}
+_TRIGGERS = ("submit-message", "regenerate-message", "action", "close")
+_PAYLOAD = obj(
+    {},
+    {"trigger": one_of(_TRIGGERS, _TRIGGERS[0])},
+    about="`message` (a SentMessage), `messageId`, `metadata`, `busy`; `action` of an action. Further fields reach "
+    "the agent as `turn.body`.",
+)
+_RECORDS = json_answer(obj({"records": array(ref("Record"))}))
+
+OPERATIONS: dict[str, Operation] = {
+    "chatagent.append_record": Operation(
+        _TAG,
+        "Append a record to a chat's inbox",
+        {200: json_answer(obj({"ok": BOOLEAN}, {"seq": integer(0)}), "`seq` is the number of the message.")},
+        (*OF_CHAT, *WITH_BODY, CLOSED, BUSY),
+        body={
+            "anyOf": [
+                obj({"kind": tag("message"), "payload": _PAYLOAD}),
+                obj({"kind": one_of(("stop", "handover-skip"))}),
+            ]
+        },
+        headers=_PART_ID,
+    ),
+    "chatagent.follow_records": Operation(
+        _TAG,
+        "Follow a chat's outbox, over all turns",
+        {
+            200: stream_answer(
+                obj({"records": array(ref("S2Record"))}),
+                "Events `batch`, in S2's framing. The stream ends with `[DONE]` when its token does.",
+                {
+                    "X-Stream-Version": "`v2`.",
+                    "X-Session-Settled": "`true` for a settled chat that was asked for with `X-Peek-Settled`.",
+                },
+            )
+        },
+        (*OF_CHAT, BAD_REQUEST),
+        headers=_FOLLOW,
+        about="Who has a token for a chat may follow it before it is made.",
+    ),
+    "chatagent.out_records": Operation(
+        _TAG, "Read a chat's outbox without waiting", {200: _RECORDS}, (*OF_CHAT, BAD_REQUEST), query=_AFTER
+    ),
+    "chatagent.in_records": Operation(
+        _TAG, "Read a chat's inbox", {200: _RECORDS}, (*OF_CHAT, BAD_REQUEST), query=_AFTER, who="server"
+    ),
+    "chatagent.append_output": Operation(
+        _TAG,
+        "Show a chunk beside the running answer",
+        {200: json_answer(obj({"ok": BOOLEAN}))},
+        (*OF_CHAT, *WITH_BODY, CONFLICT),
+        body=obj({"data": obj({"type": {"type": "string", "pattern": "^data-"}}, {"id": STRING, "data": ANY})}),
+        headers=_PART_ID,
+        about="It never becomes part of the message.",
+        who="server",
+    ),
+}
+
+
+def schemas() -> dict[str, Schema]:
+    """Schemas of the components, by name."""
+    headers = array(array(STRING, minItems=2, maxItems=2))
+    s2_fields = {"seq_num": integer(-1), "timestamp": TIME_MS, "body": said(STRING, '`{"data": <UIMessageChunk>}`.')}
+    return {
+        "Record": obj({"data": ANY, "id": STRING, "seqNum": integer(0)}, {"headers": headers}),
+        "S2Record": obj(s2_fields, {"headers": headers}, about="A record; a control record has headers alone."),
+    }
