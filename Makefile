@@ -29,8 +29,8 @@ help: ## List the targets
 run: setup ui ## Start everything and open the page (ARGS="--port 8123 --no-open")
 	@$(BIN)/chatagent dev $(ARGS)
 
-test: setup-dev ui ## Run the whole test suite (ARGS="-k name")
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup-dev ui ## Run the test suite (ARGS="-k name")
+	@$(BIN)/python -m pytest --ignore=tests/chaos $(ARGS)
 
 lint: setup-dev ## Check style
 	@$(BIN)/ruff check .
@@ -53,7 +53,7 @@ format: setup-dev ## Mend style where that can be done by itself
 bench: setup-dev ## Measure the path of a message (ARGS="--chats 100")
 	@$(BIN)/python -m benchmarks.path $(ARGS)
 
-chaos: setup-dev ## Kill things while turns run
+chaos: setup-dev ui ## Kill workers, gateways and Redis while turns run
 	@$(BIN)/python -m pytest tests/chaos $(ARGS)
 
 lock: ## Renew the lock files; needs uv (LOCK_ARGS=--upgrade)
