@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chatagent.llm import Usage
-from chatagent.llm.compaction import CompactMessages, Compaction, ShouldCompact
+from chatagent.llm.compaction import Compaction, CompactMessages, ShouldCompact
 from tests.guide.conftest import Talking
 from tests.guide.page import Page, Talk
 from tests.provider import FakeProvider
@@ -115,6 +115,6 @@ def test_usage(talk: Talking, openai: FakeProvider, capsys: pytest.CaptureFixtur
 
 def test_the_table_of_usage_is_whole() -> None:
     table = PAGE.text.split("| key | |")[1].split("\n\n")[0]
-    whole = Usage(*range(1, 7), cost_usd=0.5).to_dict()
+    whole = Usage(1, 2, 3, 4, 5, 6, 0.5).to_dict()
     details = {*whole["inputTokenDetails"], *whole["outputTokenDetails"]}
     assert set(re.findall(r"`(\w+)`", table)) == {*whole, *details}
