@@ -61,8 +61,11 @@ def error_event(text: str) -> bytes:
 
 
 def turn_headers(told: dict[str, Any], token: str | None) -> Headers:
-    """Headers of a turn-complete record; `token` replaces the one that the client has."""
-    headers: Headers = [(_CONTROL, "turn-complete"), ("session-in-event-id", str(told["in"]))]
+    """Headers of a turn-complete record; `token` replaces the one that the client has.
+
+    A client waits for the number of its own message, so messages that get no turn of their own are counted in.
+    """
+    headers: Headers = [(_CONTROL, "turn-complete"), ("session-in-event-id", str(told.get("settled", told["in"])))]
     return [*headers, ("public-access-token", token)] if token is not None else headers
 
 
@@ -105,7 +108,7 @@ class Encoder:
             if not chunks:
                 return [command(seq, at_ms, "skip")]
             return [record(seq, at_ms, f'{{"data":{chunk.decode()}}}') for chunk in chunks]
-        if kind == "turn-complete":
+        if kind == "turn-complete" or (kind == "message-cancelled" and "settled" in control_headers(raw)):
             return [record(seq, at_ms, headers=turn_headers(control_headers(raw), self._fresh_token()))]
         if kind == "session-closed":
             return [record(seq, at_ms, headers=closed_headers(control_headers(raw)))]

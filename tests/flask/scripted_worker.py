@@ -71,14 +71,14 @@ class Turn:
         self.stopped = self.stopped or answer[2] == 1
         return self.stopped
 
-    def commit(self, *chunks: Chunk, outcome: str = "completed") -> Message:
-        """End the turn with these last chunks; returns the stored message."""
+    def commit(self, *chunks: Chunk, outcome: str = "completed", consumed: tuple[int, ...] = ()) -> Message:
+        """End the turn with these last chunks and the other messages that it took in; returns the stored message."""
         self.chunks += chunks
         message = fold_message(self.chunks, self.initial)
         kept = self.messages[:-1] if self.initial is not None else self.messages
         edit = changes(self.history, [*kept, message])
         headers = {"in": self.record.seq, "turn": 0, "outcome": outcome, "message_id": message["id"]}
-        commit = Commit(self.claimed, edit, [encode(chunk) for chunk in chunks], headers, {}, warm_s=0)
+        commit = Commit(self.claimed, edit, [encode(chunk) for chunk in chunks], headers, {}, warm_s=0, consumed=consumed)
         (answer,) = run(self.worker.client, commit_command(self.worker.keys, commit, ""))
         assert answer[0] == b"ok", answer
         if answer[2] == 1:

@@ -6,6 +6,8 @@
 --      10 injected messages that were taken over, 11 headers of session-closed ('': leave it open), 12 its reason;
 --      then lists, each after its length: consumed seqs; index, message of each replaced message; new messages;
 --      field, value of each field; then the turn's last records
+-- turn-complete gets `settled` where messages right after the answered one need no turn any more (taken in or
+-- cancelled): the highest seq up to which nothing waits.
 -- Returns {'lost'} | {'ok', seq of the last turn-complete, unread records remain, queue}
 -- A commit that comes a second time changes nothing.
 local s = redis.call('HMGET', KEYS[1], 'epoch', 'owner', 'commit_epoch', 'out_seq', 'complete_seq', 'turn', 'status',
@@ -40,8 +42,23 @@ local function emit(record)
   bell[#bell + 1] = record
 end
 while at <= #ARGV do emit(take()) end
+
+local status, from, settled = 'idle', cursor + 2, cursor
+repeat
+  local entries = redis.call('XRANGE', KEYS[2], from .. '-0', '+', 'COUNT', 32)
+  for _, entry in ipairs(entries) do
+    local id = tonumber(string.match(entry[1], '^%d+'))
+    if id > from then settled = id - 2 end
+    from = id + 1
+    if entry[2][2] ~= 'stop' then status = 'queued' break end
+  end
+until status == 'queued' or #entries == 0
+if status == 'idle' and tonumber(s[8]) + 1 >= from then settled = tonumber(s[8]) end
+
 if ARGV[7] ~= '' then
-  emit('#turn-complete ' .. ARGV[7])
+  local headers = ARGV[7]
+  if settled > cursor then headers = string.sub(headers, 1, -2) .. ',"settled":' .. settled .. '}' end
+  emit('#turn-complete ' .. headers)
   complete = seq
   -- Readers may still be at the previous turn-complete; what is before it is history.
   if previous >= 0 then redis.call('XTRIM', KEYS[3], 'MINID', (previous + 1) .. '-0') end
@@ -52,14 +69,6 @@ if ARGV[11] ~= '' and s[11] ~= '1' then
 end
 
 redis.call('XTRIM', KEYS[2], 'MINID', (cursor + 2) .. '-0')
-local status, from = 'idle', cursor + 2
-repeat
-  local entries = redis.call('XRANGE', KEYS[2], from .. '-0', '+', 'COUNT', 32)
-  for _, entry in ipairs(entries) do
-    from = tonumber(string.match(entry[1], '^%d+')) + 1
-    if entry[2][2] ~= 'stop' then status = 'queued' break end
-  end
-until status == 'queued' or #entries == 0
 if status == 'idle' then cursor = tonumber(s[8]) end
 for _, field in ipairs(redis.call('HKEYS', KEYS[5])) do
   local edited = string.sub(field, 2)
