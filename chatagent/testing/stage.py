@@ -8,14 +8,12 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from chatagent.redis.embedded import EmbeddedRedis
-
-T = TypeVar("T")
 
 #: Names a running Redis to be used instead of one of our own; only keys with a random prefix are written.
 URL_VARIABLE = "CHATAGENT_TEST_REDIS_URL"
@@ -42,6 +40,7 @@ class Stage:
         self._redis: EmbeddedRedis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._executor: ThreadPoolExecutor | None = None
 
     @property
     def redis_url(self) -> str:
@@ -63,25 +62,25 @@ class Stage:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._loop.set_task_factory(_make_task)
+                # Of our own, because the loop's would need a further thread to be ended, at exit of all times.
+                self._executor = ThreadPoolExecutor(thread_name_prefix="chatagent-testing")
+                self._loop.set_default_executor(self._executor)
                 self._thread = threading.Thread(target=_run, args=[self._loop], name="chatagent-testing", daemon=True)
                 self._thread.start()
                 atexit.register(self.close)
             return self._loop
-
-    def run(self, make: Callable[[], Coroutine[Any, Any, T]], timeout_s: float) -> T:
-        """Run a coroutine on the loop, from any other thread. Raises: TimeoutError."""
-        return asyncio.run_coroutine_threadsafe(make(), self.loop).result(timeout_s)
 
     def close(self) -> None:
         """End both; the next test that needs them makes others."""
         atexit.unregister(self.close)
         with self._lock:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+            executor, self._executor = self._executor, None
             redis, self._redis = self._redis, None
-        if loop is not None and thread is not None:
-            asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(_STOP_S)
+        if loop is not None and thread is not None and executor is not None:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(_STOP_S)
+            executor.shutdown()
             loop.close()
         if redis is not None:
             redis.release()

@@ -96,7 +96,8 @@ def test_an_action_is_no_turn(chat_agent: ChatAgent) -> None:
     chat = chat_agent(support, client_data=ADA)
     chat.model.script("one")
     chat.send("first")
-    assert chat.action({"type": "undo"}).outcome == "completed"
+    undone = chat.action({"type": "undo"})
+    assert (undone.outcome, undone.text) == ("completed", "")
     assert chat.history == []
     assert chat.action({"type": "redo"}).outcome == "failed"
 

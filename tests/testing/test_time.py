@@ -97,7 +97,7 @@ def test_the_queue_is_seen_changed_and_emptied(chat_agent: ChatAgent) -> None:
     chat.edit_queued(ids[0], "second, but better")
     chat.cancel_queued(ids[1])
     chat.resume()
-    assert (second.text, third.outcome) == ("two", "cancelled")
+    assert (second.text, third.outcome, third.text) == ("two", "cancelled", "")
     assert chat.model.last_request.prompt == "second, but better"
 
 
@@ -128,21 +128,17 @@ def test_a_tool_that_had_finished_is_not_run_again_after_a_crash(chat_agent: Cha
     assert shop.hooks.count("on_turn_complete") == 1
 
 
-@pytest.mark.parametrize("place", ["claim", "mark", "append", "refund", "commit", "amend"])
+@pytest.mark.parametrize("place", ["claim", "mark", "append", "refund", "commit"])
 def test_a_crash_anywhere_leaves_a_whole_answer(chat_agent: ChatAgent, place: str) -> None:
     shop = Shop()
-    shop.agent.on_turn_complete(lambda event: c.history.slice(0))
     chat = chat_agent(shop.agent)
     chat.model.respond(lambda request: "Done." if request.messages[-1]["role"] == "tool" else calls("refund", order=7))
     chat.pause_at(place)
     answer = chat.send("refund 7", wait=False)
-    if place == "amend":
-        chat.wait()
-    else:
-        assert chat.wait_paused() == place
-        chat.crash()
-        assert shop.hooks.count("on_turn_complete") == 0
-        chat.recover()
+    assert chat.wait_paused() == place
+    chat.crash()
+    assert shop.hooks.count("on_turn_complete") == 0
+    chat.recover()
     assert (answer.outcome, answer.text, [call.output for call in answer.tool_calls]) == (
         "completed",
         "Done.",
