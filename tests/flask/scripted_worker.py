@@ -78,7 +78,9 @@ class Turn:
         kept = self.messages[:-1] if self.initial is not None else self.messages
         edit = changes(self.history, [*kept, message])
         headers = {"in": self.record.seq, "turn": 0, "outcome": outcome, "message_id": message["id"]}
-        commit = Commit(self.claimed, edit, [encode(chunk) for chunk in chunks], headers, {}, warm_s=0, consumed=consumed)
+        commit = Commit(
+            self.claimed, edit, [encode(chunk) for chunk in chunks], headers, {}, warm_s=0, consumed=consumed
+        )
         (answer,) = run(self.worker.client, commit_command(self.worker.keys, commit, ""))
         assert answer[0] == b"ok", answer
         if answer[2] == 1:
