@@ -208,6 +208,15 @@ class TestChat:
         """All that the chat has said, the control records included."""
         return self._world.logs.read(self.session.id)
 
+    @property
+    def timeout_s(self) -> float:
+        """Seconds that a verb waits before it says what holds it up."""
+        return self._world.timeout_s
+
+    @timeout_s.setter
+    def timeout_s(self, timeout_s: float) -> None:
+        self._world.timeout_s = timeout_s
+
     # -- time ---------------------------------------------------------------------------------------------------
 
     def pause_at(self, place: str) -> None:

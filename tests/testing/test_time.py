@@ -148,24 +148,31 @@ def test_a_crash_anywhere_leaves_a_whole_answer(chat_agent: ChatAgent, place: st
 
 
 def test_nobody_answers_between_a_crash_and_the_recovery(chat_agent: ChatAgent) -> None:
-    chat = chat_agent(Shop().agent, timeout_s=0.2)
+    chat = chat_agent(Shop().agent)
     chat.model.script("hello")
     chat.crash()
     answer = chat.send("hi", wait=False)
+    chat.timeout_s = 0.1
     with pytest.raises(NotAnswered, match="no worker lives"):
         answer.wait()
+    chat.timeout_s = 10
     chat.recover()
     assert answer.text == "hello"
 
 
 def test_a_test_that_waits_for_what_it_holds_is_told_so(chat_agent: ChatAgent) -> None:
-    chat = chat_agent(Shop().agent, timeout_s=0.2)
+    chat = chat_agent(Shop().agent)
     chat.model.script(pauses("the thinker"))
+    chat.send("hi", wait=False)
+    chat.wait_paused()
+    chat.timeout_s = 0.1
     with pytest.raises(NotAnswered, match="the thinker is held: call resume"):
-        chat.send("hi")
+        chat.wait()
+    chat.timeout_s = 10
     chat.stop()
     with pytest.raises(NotAnswered, match="nothing is held"):
         chat.resume()
+    chat.timeout_s = 0.1
     with pytest.raises(NotAnswered, match="nothing was held"):
         chat.wait_paused()
 
