@@ -135,6 +135,25 @@ export const scenarios = {
     return { sent, texts: texts(chat), errors: chat.errors };
   },
 
+  async absorbed() {
+    // A send that gets no turn of its own: taken into the running answer, or cancelled. Its reader is told the end.
+    const transport = makeTransport();
+    const chat = new Chat({ transport });
+    chat.sendMessage({ text: `call wait_for {"path": "${gate}"}` });
+    await until(() => chat.messages.at(-1)?.parts.some(part => part.type === 'tool-wait_for'), 'the tool call');
+    const message = { id: 'u2', role: 'user', parts: [{ type: 'text', text: 'be brief' }] };
+    const second = await transport.sendMessages({
+      chatId, trigger: 'submit-message', messages: [...chat.messages, message], body: { busy: given.busy },
+    });
+    if (given.busy === 'enqueue') {
+      const path = `${url}/api/chat/${encodeURIComponent(chatId)}/queue/u2`;
+      await fetch(path, { method: 'DELETE', headers: { Authorization: `Bearer ${secret}` } });
+    }
+    open();
+    const types = (await readAll(second)).map(chunk => chunk.type);
+    return { end: types.at(-1), answers: types.filter(type => type === 'finish').length };
+  },
+
   async scopes() {
     await startSession();
     const id = encodeURIComponent(chatId);

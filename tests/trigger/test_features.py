@@ -34,6 +34,13 @@ def test_a_steering_message_of_the_hook_joins_the_running_answer(run: Run, serve
     assert len(stored(server, chat_id)) == 2
 
 
+@pytest.mark.parametrize("busy", ["steer", "enqueue"])
+def test_a_send_that_gets_no_turn_of_its_own_ends_with_the_turn_that_ran(run: Run, server: Server, busy: str) -> None:
+    chat_id, seen = run("absorbed", "helper", busy=busy)
+    assert seen == {"end": "finish", "answers": 1}
+    server.wait_idle(chat_id.replace("/", "%2F"))
+
+
 def test_the_output_of_a_tool_of_the_page_goes_on_with_the_answer(run: Run, server: Server) -> None:  # 4
     chat_id, seen = run("tools", "helper")
     assert (seen["before"], seen["errors"]) == ("input-available", [])
