@@ -228,13 +228,7 @@ class TestChat:
 
     def wait_paused(self) -> str:
         """Wait until the agent is held, and all that it wrote before is stored. Raises: NotAnswered."""
-        where = self._world.holds.wait(self._world.timeout_s)
-        if where is None:
-            self.model.check()
-            raise NotAnswered(
-                f"nothing was held within {self._world.timeout_s:g} s: pauses() in a script, or pause_at()"
-            )
-        return where
+        return self._world.wait_held()
 
     def resume(self) -> None:
         """Let what is held go on. Raises: NotAnswered when nothing is."""

@@ -32,6 +32,8 @@ T = TypeVar("T")
 _LOOK_S = 0.002
 #: Seconds for a worker to start or to end.
 _CONTROL_S = 30.0
+#: Seconds between two looks whether anything may still come to a hold.
+_HELD_LOOK_S = 0.05
 #: Keys that are deleted at a time.
 _PAGE = 1000
 
@@ -155,6 +157,19 @@ class World:
             await self._dispatch(agent_id, session_id, "")
 
         self.run(enqueue)
+
+    def wait_held(self) -> str:
+        """Wait until something is held, and tell where; ends early when nothing runs any more. Raises: NotAnswered."""
+        deadline = time.monotonic() + self.timeout_s
+        while (where := self.holds.wait(_HELD_LOOK_S)) is None:
+            late, busy = time.monotonic() > deadline, self._parked or any(self._jobs.values())
+            if (late or not busy) and (where := self.holds.wait(0)) is None:
+                self.model.check()
+                state = f"within {self.timeout_s:g} s" if busy else "and nothing runs any more"
+                raise NotAnswered(f"nothing was held {state}; see pauses() and pause_at()")
+            if where is not None:
+                break
+        return where
 
     def wait_idle(self, session_id: str, until_seq: int = -1) -> Session:
         """Wait until a chat has answered all that it was sent, its last hooks included. Raises: NotAnswered."""
