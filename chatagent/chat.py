@@ -62,6 +62,7 @@ from chatagent.agent.agent import agent
 from chatagent.agent.duration import Duration
 from chatagent.agent.local import local
 from chatagent.agent.turn import history
+from chatagent.thread import wait
 from chatagent.ui import cleanup_aborted_parts
 
 #: The older name of `chat.agent`.
@@ -137,5 +138,6 @@ __all__ = [
     "task",
     "turn",
     "upsert_incoming_message",
+    "wait",
     "write_turn_complete",
 ]

@@ -16,6 +16,7 @@ from chatagent.errors import ConfigError
 from chatagent.llm.docstring import parse
 from chatagent.llm.error import InvalidToolInput
 from chatagent.llm.schema import derive_input, json_schema
+from chatagent.thread import in_thread
 from chatagent.ui import encode_value
 
 P = ParamSpec("P")
@@ -88,7 +89,7 @@ class Tool:
         if self.execute is None:
             raise ConfigError(f"tool {self.name} is answered by the client")
         blocks = _blocks(self.execute)
-        result = await asyncio.to_thread(self.execute, value) if blocks else self.execute(value)
+        result = await in_thread(self.execute, value) if blocks else self.execute(value)
         if inspect.isawaitable(result):
             result = await result
         if isinstance(result, AsyncIterator | Iterator):

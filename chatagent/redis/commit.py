@@ -53,10 +53,13 @@ def commit_command(keys: Keys, commit: Commit, queue: str) -> Command:
     return script("commit")(names, args)
 
 
-def amend_command(keys: Keys, claim: Claim, changes: Changes, fields: Mapping[str, bytes], amendment: str) -> Command:
+def amend_command(
+    keys: Keys, claim: Claim, changes: Changes, fields: Mapping[str, bytes], amendment: str, *, run_s: float | None
+) -> Command:
     """Change what a turn has committed; the same `amendment` again changes nothing."""
+    run_ms = "" if run_s is None else max(0, int(run_s * 1000))
     names = [keys.session(claim.session_id), keys.history(claim.session_id)]
-    return script("amend")(names, [claim.epoch, amendment, changes.keep, *_edits(changes, fields)])
+    return script("amend")(names, [claim.epoch, amendment, changes.keep, run_ms, *_edits(changes, fields)])
 
 
 def _edits(changes: Changes, fields: Mapping[str, bytes]) -> list[Any]:

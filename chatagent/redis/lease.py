@@ -23,7 +23,7 @@ from chatagent.redis.keys import Keys
 from chatagent.redis.overdue import Overdue
 from chatagent.redis.place import Places
 from chatagent.redis.script import Command, run_async, script
-from chatagent.redis.session import labels, pairs
+from chatagent.redis.session import close_commands, labels, pairs
 from chatagent.redis.store import LeaseOptions, store_errors
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
@@ -131,12 +131,22 @@ class Leases(Overdue, Places):
             await run_async(self.client, *self._index_queued(claim.session_id))
         return Committed(answer[1], Settled("queued", claim.agent, answer[3].decode()))
 
-    async def amend(self, claim: Claim, changes: Changes, fields: Mapping[str, bytes]) -> bool:
+    async def amend(
+        self, claim: Claim, changes: Changes, fields: Mapping[str, bytes], *, run_s: float | None = None
+    ) -> bool:
         """Change history and fields after the commit of `claim`; False when the chat has moved on since."""
-        command = amend_command(self.keys, claim, changes, fields, new_id())
+        command = amend_command(self.keys, claim, changes, fields, new_id(), run_s=run_s)
         async with store_errors():
             (answer,) = await run_async(self.client, command)
         return bool(answer[0] == b"ok")
+
+    async def end_chat(self, claim: Claim, reason: str | None) -> None:
+        """Close the session for good; the first reason counts."""
+        found = labels(claim.agent, claim.user, claim.tags, claim.kind)
+        async with store_errors():
+            await run_async(
+                self.client, *close_commands(self.keys, claim.session_id, found, reason), *self._tell(claim)
+            )
 
     async def suspend(self, session_ids: Sequence[str]) -> None:
         """Their runs are no longer warm here: any worker resumes them, as the same runs."""

@@ -17,7 +17,7 @@ from chatagent.ids import new_id
 from chatagent.record import Busy
 from chatagent.redis.doorbell import tell_feeds
 from chatagent.redis.keys import Keys
-from chatagent.redis.script import run, script
+from chatagent.redis.script import Command, run, script
 from chatagent.runtime.port import SessionKind
 
 Status = Literal["idle", "queued", "running"]
@@ -154,6 +154,18 @@ def labels(agent: str, user: str | None, tags: Sequence[str], kind: SessionKind 
     if user is not None:
         found.append(("user", user))
     return found + [("tag", tag) for tag in tags]
+
+
+def close_commands(keys: Keys, session_id: str, stands: Sequence[tuple[str, ...]], reason: str | None) -> list[Command]:
+    """What closes a session that stands in these listings; the last one's answer is that of `close.lua`."""
+    now = int(time.time() * 1000)
+    headers = orjson.dumps({"reason": reason} if reason else {})
+    names = [keys.session(session_id), keys.outbox(session_id)]
+    channels = [keys.out_channel(session_id), keys.worker_channel("")]
+    return [
+        *[("ZADD", keys.listing(*label, status="closed"), "NX", now, session_id) for label in stands],
+        script("close")(names, [reason or "", *channels, headers]),
+    ]
 
 
 class Sessions:
@@ -333,15 +345,10 @@ class Sessions:
         """Close a session for good and tell its readers; the first reason counts and is returned. Raises: NotFound."""
         session = self.get(session_id)
         stands = labels(session.agent, session.user, session.tags, session.kind)
-        now = int(time.time() * 1000)
-        headers = orjson.dumps({"reason": reason} if reason else {})
-        keys = [self.keys.session(session_id), self.keys.outbox(session_id)]
-        channels = [self.keys.out_channel(session_id), self.keys.worker_channel("")]
         with store_errors():
             replies = run(
                 self.client,
-                *[("ZADD", self.keys.listing(*label, status="closed"), "NX", now, session_id) for label in stands],
-                script("close")(keys, [reason or "", *channels, headers]),
+                *close_commands(self.keys, session_id, stands, reason),
                 *tell_feeds(self.keys, session_id, [] if session.kind == "task" else stands),
             )
         answer = replies[len(stands)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from typing import Any
+
+from chatagent.thread import in_thread
 
 
 async def call(function: Any, *arguments: Any) -> Any:
@@ -17,5 +18,5 @@ async def call(function: Any, *arguments: Any) -> Any:
         return await function(*arguments)
     if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
         return function(*arguments)
-    result = await asyncio.to_thread(function, *arguments)
+    result = await in_thread(function, *arguments)
     return await result if inspect.isawaitable(result) else result

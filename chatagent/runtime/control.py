@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +12,12 @@ from typing import Any
 from chatagent.agent.event import ModelMessage, UIMessage
 from chatagent.agent.history import History
 from chatagent.agent.options import StreamOptions
+from chatagent.errors import ConfigError
 from chatagent.llm import current_context
 from chatagent.runtime.pipe import Pipe
 from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
+from chatagent.thread import running_loop, wait_on
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +50,11 @@ class TurnControl:
         return self._run.prompt
 
     def write(self, chunk: Mapping[str, Any]) -> None:
-        self._response.write(dict(chunk))
+        if running_loop() is self._loop:
+            self._response.write(dict(chunk))
+        else:
+            # Plain hooks, agents and tools run in threads, and the answer grows on the loop alone.
+            wait_on(self._loop, self._write(chunk))
 
     async def pipe(self, source: Any) -> UIMessage:
         return await self._pipe(source)
@@ -56,6 +63,8 @@ class TurnControl:
         return await self._pipe(source)
 
     def defer(self, work: Awaitable[Any]) -> None:
+        if not inspect.isawaitable(work):
+            raise ConfigError(f"chat.defer takes something to await, not a {type(work).__name__}: call the coroutine")
         # Plain hooks and agents run in threads.
         self._loop.call_soon_threadsafe(self._start_deferred, work)
 
@@ -105,6 +114,9 @@ class TurnControl:
             _, late = await asyncio.wait(list(self._deferred), timeout=DEFER_S)
             if late:
                 logger.warning("deferred work goes on after the turn", extra={"count": len(late)})
+
+    async def _write(self, chunk: Mapping[str, Any]) -> None:
+        self._response.write(dict(chunk))
 
     def _start_deferred(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from chatagent.errors import StoreDown
+from chatagent.agent.history import History
+from chatagent.errors import BadRequest, StoreDown, TurnTimeout
 from chatagent.llm.context import MASKED_ERROR
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import Changes, changes, text_of
@@ -114,17 +115,37 @@ class Ending:
         """What the chat has used, this turn included."""
         return add_usage(self._claim.usage, result.usage)
 
-    async def amend(self, store: Store, result: Result, locals_before: dict[str, Any]) -> None:
-        """Store what the last hooks changed, unless the chat has moved on."""
-        run, history = self._run, self._control.history
-        if history.version == 0 and run.locals.snapshot() == locals_before:
-            return
-        fields = {"locals": run.state(result.run_s)}
+    async def afterwards(
+        self, store: Store, result: Result, hooks: Callable[[], Awaitable[None]], run_s: Callable[[], float]
+    ) -> None:
+        """Run hooks on a committed turn, and store what they change; what they raise is logged.
+
+        `run_s` says what they made of the time that the run goes on.
+        """
+        control, before = self._control, self._run.kept()
+        closing, control.closing = control.closing, None
+        control.history = History(self._run.history)
         try:
-            if await store.amend(self._claim, changes(run.history, history.messages), fields):
-                run.history = list(history.messages)
+            await hooks()
+        except Exception:
+            logger.exception("hook failed after its turn")
+        try:
+            await self._amend(store, result, before, run_s())
+            if control.closing is not None and closing is None:
+                await store.end_chat(self._claim, control.closing[0])
         except StoreDown:
             logger.warning("changes of the last hooks not stored, Redis is away")
+        control.closing = control.closing or closing
+
+    async def _amend(self, store: Store, result: Result, before: dict[str, Any], run_s: float) -> None:
+        """Store what was changed, unless the chat has moved on."""
+        run, history = self._run, self._control.history
+        longer = None if run_s == result.run_s else run_s
+        if history.version == 0 and longer is None and run.kept() == before:
+            return
+        fields = {"locals": run.state(run_s)}
+        if await store.amend(self._claim, changes(run.history, history.messages), fields, run_s=longer):
+            run.history, result.run_s = list(history.messages), run_s
 
     def _messages(self, result: Result) -> list[dict[str, Any]]:
         return self._intake.messages(forgotten=result.forgotten and result.outcome == "stopped")
@@ -164,6 +185,17 @@ def give_up(claim: Claim) -> Commit:
         warm_s=0,
         run_s=0,
     )
+
+
+def words_for(error: BaseException, on_error: Callable[[BaseException], str] | None) -> str:
+    """What clients are told of an exception: in the author's words, if there are any."""
+    if on_error is not None:
+        try:
+            return on_error(error)
+        except Exception:
+            logger.exception("on_error failed")
+            return MASKED_ERROR
+    return str(error) if isinstance(error, BadRequest | TurnTimeout) else MASKED_ERROR
 
 
 def _title(messages: Sequence[dict[str, Any]]) -> str:

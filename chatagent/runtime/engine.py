@@ -29,6 +29,7 @@ from chatagent.runtime.slot import Slot, enter_slot
 from chatagent.runtime.sweeper import Sweeper
 from chatagent.runtime.turn import TurnOptions
 from chatagent.runtime.writer import Flusher, TurnLog
+from chatagent.thread import enter_home
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +194,7 @@ class Engine:
             logger.error("turn given up")
             return await self._follow(await self._commit(give_up(claim)), claim, "failed")
         log = TurnLog(self._flusher, claim, max_chunk_bytes=options.max_chunk_bytes)
+        enter_home()
         enter_launcher(self._children)
         enter_outlet(log.send_raw)
         turn = serve(claim, agent, run, log, options, self._store)
@@ -221,8 +223,8 @@ class Engine:
         logger.info("turn ended", extra={"outcome": turn.outcome, "attempt": claim.attempt})
         self._loops.committed(commit, committed.seq)
         await turn.complete(str(committed.seq))
-        if commit.run_s > 0 and commit.close is None:
-            self._runs.park(run, commit.warm_s)
+        if turn.run_s > 0:
+            self._runs.park(run, turn.idle_s if commit.warm_s > 0 else 0)
             if self._loops.is_over(claim.agent, claim.session_id):
                 await self._runs.drop(claim.session_id)
         return await self._follow(committed, claim, turn.outcome)

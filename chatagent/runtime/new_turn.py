@@ -1,14 +1,18 @@
-"""The `Turn` that an author's code is handed, made from a claim."""
+"""The `Turn` that an author's code is handed, and the answer that it writes, made from a claim."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from chatagent.agent import Agent, RunContext, Turn
+from chatagent.ids import new_id
+from chatagent.runtime.attempt import Attempt
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.port import Claim
+from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
+from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortController, AbortSignal
 
 
@@ -61,4 +65,22 @@ def new_turn(
         preloaded=run.preloaded,
         previous_turn_usage=run.previous_usage,
         total_usage=dict(claim.usage),
+    )
+
+
+def open_response(claim: Claim, agent: Agent[Any], attempt: Attempt, log: TurnLog) -> Response:
+    """The answer: a new one, or the one that is gone on with."""
+    make_id = agent.options.stream_options.get("generate_message_id")
+    if attempt.initial is not None:
+        message_id = str(attempt.initial["id"])
+    else:
+        message_id = new_id("msg_") if make_id is None else make_id()
+    return Response(
+        message_id,
+        attempt.initial,
+        log.write,
+        open_step=attempt.open_step,
+        started=attempt.resumed,
+        bare=claim.record.kind == "preload",
+        parts=agent.parts,
     )

@@ -165,8 +165,16 @@ class Store(Protocol):
     async def commit(self, commit: Commit) -> Committed:
         """End a turn; next is `queued` when unread messages remain. Raises: LeaseLost."""
 
-    async def amend(self, claim: Claim, changes: Changes, fields: Mapping[str, bytes]) -> bool:
-        """Change history and fields after the commit of `claim`; False when the chat has moved on since."""
+    async def amend(
+        self, claim: Claim, changes: Changes, fields: Mapping[str, bytes], *, run_s: float | None = None
+    ) -> bool:
+        """Change history and fields after the commit of `claim`; False when the chat has moved on since.
+
+        `run_s`: seconds that the run goes on from now (0: it is over), unless that stays as it was.
+        """
+
+    async def end_chat(self, claim: Claim, reason: str | None) -> None:
+        """Close the session for good."""
 
     async def hand_back(self, claim: Claim) -> Settled:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatagent.agent.data_part import DataParts
+from chatagent.errors import ConfigError
 from chatagent.ids import new_id
 from chatagent.ui import Fold, asks_to_go_on, decode, encode, validate_chunk
 
@@ -42,6 +43,7 @@ class Response:
         self._parts = parts or DataParts()
         self._fold = Fold(initial if initial is not None else {"id": message_id, "role": "assistant", "parts": []})
         self._finish_metadata: Any = None
+        self._ended = False
         self._boundaries: list[Chunk] = []
         #: A broken step is being redone: what comes first goes on inside it.
         self._inside_step = open_step
@@ -79,6 +81,8 @@ class Response:
 
     def write(self, chunk: Chunk) -> None:
         """Add one chunk of a source. Raises: BadRequest for one that clients would refuse, ConfigError, StreamError."""
+        if self._ended:
+            raise ConfigError("the answer has ended: write into it in on_before_turn_complete at the latest")
         chunk = self._parts.check(chunk, metadata=self.message.get("metadata"))
         validate_chunk(chunk)
         if self._bare:
@@ -108,6 +112,7 @@ class Response:
         `dangling` is what tool calls are answered that nobody will answer any more. An answer that never started
         (of an action that only edits) has no end but an error.
         """
+        self._ended = True
         if not self.started:
             if self.error_text is not None:
                 self._emit({"type": "error", "errorText": self.error_text})

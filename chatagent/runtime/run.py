@@ -49,12 +49,16 @@ class Run:
         if claim.run_state != "new" or kept.get("until_ms", 0) > time.time() * 1000:
             self.locals = Locals(stored=dict(kept.get("values", {})))
             self.prompt = kept.get("prompt")
+            self.idle_timeout_s, self.turn_timeout_s = kept.get("idle_s"), kept.get("turn_s")
 
     def state(self, run_s: float) -> bytes:
         """What the session keeps of the run (field `locals`) for `run_s` seconds."""
         kept: dict[str, Any] = {"usage": self.previous_usage or {}}
         if run_s > 0:
-            kept |= {"until_ms": int((time.time() + run_s) * 1000), "values": self.locals.snapshot()}
-            if self.prompt is not None:
-                kept["prompt"] = self.prompt
+            kept |= {"until_ms": int((time.time() + run_s) * 1000), **self.kept()}
         return orjson.dumps(kept)
+
+    def kept(self) -> dict[str, Any]:
+        """What its author's code said of it, as far as JSON can say it."""
+        said = {"prompt": self.prompt, "idle_s": self.idle_timeout_s, "turn_s": self.turn_timeout_s}
+        return {"values": self.locals.snapshot(), **{name: each for name, each in said.items() if each is not None}}

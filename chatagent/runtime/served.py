@@ -29,6 +29,11 @@ class Served(Protocol):
         """Seconds that the run stays warm afterwards."""
         return 0
 
+    @property
+    def run_s(self) -> float:
+        """Seconds that the run outlives it, once it is complete; 0: it is over."""
+        return 0
+
     async def answer(self) -> None:
         """Serve it. Raises: LeaseLost; CancelledError when cancelled from outside."""
         ...

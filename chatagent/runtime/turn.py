@@ -14,10 +14,8 @@ from chatagent.agent.event import Reason
 from chatagent.agent.history import History
 from chatagent.agent.local import enter_locals
 from chatagent.agent.turn import enter_turn
-from chatagent.errors import BadRequest, LeaseLost, StoreDown, TurnTimeout
-from chatagent.ids import new_id
+from chatagent.errors import BadRequest, LeaseLost, StoreDown
 from chatagent.llm import ModelContext, StreamOptions, current_context
-from chatagent.llm.context import MASKED_ERROR
 from chatagent.runtime.attempt import begin
 from chatagent.runtime.author import Author, Mint
 from chatagent.runtime.boundary import Boundary
@@ -25,13 +23,12 @@ from chatagent.runtime.call import call
 from chatagent.runtime.compactor import Compactor
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import waiting_calls
-from chatagent.runtime.ending import Ending, Result
+from chatagent.runtime.ending import Ending, Result, words_for
 from chatagent.runtime.intake import Intake
 from chatagent.runtime.model_view import ModelView
-from chatagent.runtime.new_turn import new_turn
+from chatagent.runtime.new_turn import new_turn, open_response
 from chatagent.runtime.pipe import Pipe
 from chatagent.runtime.port import Claim, Commit, Held, Outcome, Store
-from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
 from chatagent.runtime.usage import add_usage
 from chatagent.runtime.writer import TurnLog
@@ -79,12 +76,14 @@ class AnsweredTurn:
         self._result = Result(forgotten=claim.forgotten, chat_started=claim.chat_started)
         self._last_usage: dict[str, Any] = {}
         self._expired: BaseException | None = None
+        #: The client data fit, so that hooks may be called.
+        self._known = False
         self._log = log
         self._options = options
         self._store = store
         self._attempt = begin(claim, run.history)
         self._told: Sequence[dict[str, Any]] = self._attempt.told
-        self._response = self._open_response()
+        self._response = open_response(claim, agent, self._attempt, log)
         self._pipe = Pipe(self._response, log, self.stop.signal, self._add_usage)
         self._view = ModelView(run)
         history = [*self._attempt.kept, self._response.snapshot()] if self._attempt.continues else None
@@ -99,22 +98,6 @@ class AnsweredTurn:
         self._boundary = Boundary(self._turn, agent, run, claim, store, self._control, self._compactor)
         self._boundary.known = self._intake.consumed
         self._ending = Ending(claim, run, self._control, self._intake, self._response, self._view)
-
-    def _open_response(self) -> Response:
-        attempt, make_id = self._attempt, self.agent.options.stream_options.get("generate_message_id")
-        if attempt.initial is not None:
-            message_id = str(attempt.initial["id"])
-        else:
-            message_id = new_id("msg_") if make_id is None else make_id()
-        return Response(
-            message_id,
-            attempt.initial,
-            self._log.write,
-            open_step=attempt.open_step,
-            started=attempt.resumed,
-            bare=self.claim.record.kind == "preload",
-            parts=self.agent.parts,
-        )
 
     # -- what the engine sees and says --------------------------------------------------------------------------
 
@@ -138,6 +121,11 @@ class AnsweredTurn:
                 return wanted
         return self._options.idle_timeout_s
 
+    @property
+    def run_s(self) -> float:
+        """Seconds that the run outlives it; 0 when it ends with it, or the whole chat does."""
+        return 0 if self._control.closing is not None else self._run_s()
+
     def on_message(self) -> None:
         """Something arrived in the inbox while this turn runs."""
         self._boundary.ring()
@@ -158,11 +146,8 @@ class AnsweredTurn:
     def fail(self, error: BaseException) -> None:
         """End the answer with an error."""
         self._result.error, self._result.outcome = error, "failed"
-        on_error = self.agent.options.errors
-        if on_error is not None:
-            self._response.error_text = on_error(error)
-        else:
-            self._response.error_text = str(error) if isinstance(error, BadRequest | TurnTimeout) else MASKED_ERROR
+        on_error = self._control.stream_options.get("on_error") or self.agent.options.errors
+        self._response.error_text = words_for(error, on_error)
 
     # -- the stream ---------------------------------------------------------------------------------------------
 
@@ -222,7 +207,8 @@ class AnsweredTurn:
                     await work
                 raise
             if not self.stop.signal.aborted and self._expired is None:
-                raise
+                self.fail(RuntimeError("the turn was cancelled by its own code"))
+                logger.exception("turn failed")
         except LeaseLost:
             raise
         except Exception as error:
@@ -249,9 +235,7 @@ class AnsweredTurn:
 
     async def _work(self) -> None:
         turn, author, intake = self._turn, self._author, self._intake
-        self._enter()
-        turn.client_data = self.agent.read_client_data(turn.metadata)
-        await author.boot(resumed=self.claim.run_state == "suspended")
+        await self._boot()
         if self.claim.record.kind == "preload":
             await author.preload()
             return
@@ -267,10 +251,20 @@ class AnsweredTurn:
         await self._start()
         current_context.set(self._model_context())
         await self._pipe(await call(self.agent.run, turn))
-        if self._response.error_text is None:
+        if self.stop.signal.aborted:
+            self._result.outcome = "stopped"
+        if self._response.error_text is None and self._expired is None:
             total = self._ending.total_usage(self._result)
-            await self._compactor.after(self._intake.messages(), self._last_usage, total)
+            if self.outcome != "stopped":
+                await self._compactor.after(self._intake.messages(), self._last_usage, total)
             await author.before_complete(lambda: self._ending.told(self._result))
+
+    async def _boot(self) -> None:
+        """Make the author's code ready for this turn; nothing of it is called with client data that do not fit."""
+        self._enter()
+        self._turn.client_data = self.agent.read_client_data(self._turn.metadata)
+        self._known = True
+        await self._author.boot(resumed=self.claim.run_state == "suspended")
 
     def _enter(self) -> None:
         enter_turn(self._turn)
@@ -360,7 +354,15 @@ class AnsweredTurn:
         self.run.leave = self._leave
         if self.outcome == "waiting" or not self._counts or not self._author.wants("on_turn_complete"):
             return
-        await self._afterwards(lambda: self._author.complete(lambda: self._ending.told(self._result), last_event_id))
+        await self._afterwards(lambda: self._complete(last_event_id))
+
+    async def _complete(self, last_event_id: str) -> None:
+        if not self._known:
+            if isinstance(self.error, BadRequest):
+                return
+            # It was over before it began.
+            await self._boot()
+        await self._author.complete(lambda: self._ending.told(self._result), last_event_id)
 
     async def _leave(self) -> None:
         """Run `on_chat_suspend`: the process forgets the run after this."""
@@ -368,15 +370,9 @@ class AnsweredTurn:
             await self._afterwards(self._author.suspend)
 
     async def _afterwards(self, hooks: Callable[[], Awaitable[None]]) -> None:
-        """Run hooks on a committed turn, and store what they change; what they raise is logged."""
-        self._control.history = History(self.run.history)
-        before = self.run.locals.snapshot()
+        """Run hooks on a committed turn."""
         self._enter()
-        try:
-            await hooks()
-        except Exception:
-            logger.exception("hook failed after its turn")
-        await self._ending.amend(self._store, self._result, before)
+        await self._ending.afterwards(self._store, self._result, hooks, self._run_s)
 
     @property
     def _counts(self) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chatagent.errors import ChatAgentError, LeaseLost, StoreDown
+from chatagent.errors import ChatAgentError, ConfigError, LeaseLost, StoreDown
 from chatagent.record import raw_record
 from chatagent.runtime.port import Batch, Claim, Held, Store
 from chatagent.ui import encode
@@ -42,7 +42,7 @@ class TurnLog:
 
     def __init__(self, flusher: Flusher, claim: Claim, *, max_chunk_bytes: int) -> None:
         self.claim = claim
-        #: Called when the store says that the user stopped the turn, and when the lease is lost.
+        #: Called when the store says that the turn was stopped or a message waits, and when the lease is lost.
         self.on_held: Callable[[Held], None] = lambda held: None
         self.on_lost: Callable[[], None] = lambda: None
         self._flusher = flusher
@@ -53,11 +53,10 @@ class TurnLog:
         self._number = 0
         self._lost = False
         self._held_back = False
+        self._ended = False
         self._landed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def write(self, chunk: Chunk) -> None:
         """Queue one chunk; never blocks. Raises: LeaseLost, ChunkTooLarge as ChatAgentError."""
@@ -74,6 +73,8 @@ class TurnLog:
         """Queue one chunk that is no part of the message, in its place among the others. Raises: as `write`."""
         if self._lost:
             raise LeaseLost(self.claim.session_id)
+        if self._ended:
+            raise ConfigError("the turn has ended: write in on_before_turn_complete at the latest")
         self._write_record(raw_record(self._encode(dict(chunk))))
         await self.drain()
 
@@ -83,7 +84,6 @@ class TurnLog:
         self._wake()
 
     def _wake(self) -> None:
-        self._idle.clear()
         if self._waiting_bytes > MAX_PENDING_BYTES:
             self._room.clear()
         if self._flight is None:
@@ -93,17 +93,11 @@ class TurnLog:
         """Wait while the turn is too far ahead of the log."""
         await self._room.wait()
 
-    async def flush(self) -> None:
-        """Wait until all that was written is in the log. Raises: LeaseLost."""
-        await self._idle.wait()
-        if self._lost:
-            raise LeaseLost(self.claim.session_id)
-
     def rest(self) -> list[bytes]:
         """Take what still waits, for the commit to write; call `settle` first."""
         records = [item if isinstance(item, bytes) else self._encode(item) for item in self._waiting]
         self._waiting.clear()
-        self._idle.set()
+        self._ended = True
         return records
 
     async def settle(self) -> None:
@@ -143,9 +137,8 @@ class TurnLog:
             self._flusher.wake(self)
         else:
             self._waiting_bytes = 0
-            self._idle.set()
         self._room.set()
-        if answer.stopped:
+        if answer.stopped or answer.unread:
             self.on_held(answer)
 
     def lose(self) -> None:
@@ -154,7 +147,6 @@ class TurnLog:
             self._lost = True
             self._waiting.clear()
             self._room.set()
-            self._idle.set()
             self.on_lost()
 
     def _write_delta(self, chunk: Chunk, key: str) -> None:
