@@ -119,8 +119,8 @@ def test_preload(talk: Talking, openai: FakeProvider, preloaded: bool) -> None:
 def test_the_table_of_hooks_is_that_of_the_events() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `chat\.(\w+)` \| (.+) \|$", PAGE.text, re.MULTILINE)
     assert {hook for hook, _, _ in rows} == set(HOOKS)
-    told = {event: set(" ".join(re.findall(r"`([a-z_ ]+)`", names)).split()) for _, event, names in rows}
-    told["BeforeTurnComplete"] |= told["TurnComplete"]
+    told = {event: set(" ".join(re.findall(r"`([^`]+)`", names)).split()) for _, event, names in rows}
+    told["BeforeTurnComplete"] = told["TurnComplete"] | {"writer"}
     for event, names in told.items():
         assert names == {field.name for field in fields(getattr(chat_module, event))}, event
 

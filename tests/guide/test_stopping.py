@@ -42,7 +42,7 @@ def test_a_stop(talk: Talking, openai: FakeProvider, capsys: pytest.CaptureFixtu
         assert chat.texts == ["hi", "So far", "hello", "You said: hello"]
 
     talk(test, PAGE.run("simple")["support"])
-    assert capsys.readouterr().out == "stopped So far\nwhole You said: hello\n"
+    assert capsys.readouterr().out == "stopped None 2\nwhole stop 4\n"
 
 
 def test_the_three_signals(talk: Talking, capsys: pytest.CaptureFixture[str]) -> None:
