@@ -15,7 +15,7 @@ class AbortSignal:
     def __init__(self) -> None:
         self._reason: object = None
         self._aborted = False
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], object]] = []
 
     @property
     def aborted(self) -> bool:
@@ -26,7 +26,7 @@ class AbortSignal:
         """What `AbortController.abort` was given; `None` while not aborted."""
         return self._reason
 
-    def add_listener(self, listener: Callable[[], None]) -> Callable[[], None]:
+    def add_listener(self, listener: Callable[[], object]) -> Callable[[], None]:
         """Call `listener` once on abort (at once if already aborted); returns a function that removes it."""
         if self._aborted:
             listener()
