@@ -78,11 +78,6 @@ class Runs:
         self._remember(run)
         return run
 
-    def is_warm(self, run: Run) -> bool:
-        """Whether this very run is parked here."""
-        parked = self._parked.get(run.session_id)
-        return parked is not None and parked.run is run
-
     def park(self, run: Run, idle_timeout_s: float) -> None:
         """Keep a run warm after its turn; then, at once for 0, it is suspended."""
         parked = self._parked[run.session_id] = _Parked(run)

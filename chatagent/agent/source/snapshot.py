@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatagent.agent.source.writer import Writer
-from chatagent.ui import message_to_chunks
 from chatagent.ui.replay import parts_to_chunks
 
 Part = dict[str, Any]
@@ -89,8 +88,3 @@ def _opening(part: Part) -> list[dict[str, Any]]:
     if part["type"] == "step-start":
         return [{"type": "start-step"}]
     return list(parts_to_chunks([part]))
-
-
-def message_chunks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One whole message."""
-    return message_to_chunks(dict(message))
