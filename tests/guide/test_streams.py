@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from chatagent import stream_text, tool
+from chatagent.agent import Turn
+from chatagent.agent.agent import agent
 from chatagent.cli.types import message_types
 from tests.guide.conftest import Talking
 from tests.guide.page import Page, Talk
@@ -71,9 +74,9 @@ def test_typed_parts_and_their_typescript(talk: Talking) -> None:
         await chat.ask()
         assert data(chat, "data-progress") == [{"percent": 100, "label": ""}]
 
-    agent = PAGE.run("typed")["typed_parts"]
-    talk(test, agent)
-    printed = message_types([agent])
+    typed = PAGE.run("typed")["typed_parts"]
+    talk(test, typed)
+    printed = message_types([typed])
     for declaration in PAGE.text.split("```ts\n")[1].split("```")[0].split("export ")[1:]:
         assert declaration in printed
 
@@ -173,3 +176,26 @@ def test_a_failing_provider(talk: Talking, openai: FakeProvider) -> None:
         assert chat.chunks[-1] == {"type": "error", "errorText": "An error occurred."}
 
     talk(test, PAGE.run("fallbacks")["steady"])
+
+
+def test_the_authors_words_are_for_errors_of_tools_and_of_his_own_code_too(talk: Talking) -> None:
+    explain = PAGE.run("options")["explain"]
+
+    @tool
+    async def break_down() -> str:
+        """Break down."""
+        raise RuntimeError("secret")
+
+    @agent("own-errors", tools=[break_down], stream_options={"on_error": explain})
+    async def own_errors(turn: Turn[Any]) -> Any:
+        if turn.number == 1:
+            raise RuntimeError("secret")
+        return stream_text("openai/gpt-4o", turn.messages)
+
+    async def test(chat: Talk) -> None:
+        assert await chat.ask("call break_down {}") == "completed"
+        told = [chunk["errorText"] for chunk in chat.chunks if chunk["type"] == "tool-output-error"]
+        assert await chat.ask() == "failed"
+        assert [*told, chat.chunks[-1]["errorText"]] == ["Something went wrong. Please try again."] * 2
+
+    talk(test, own_errors)
