@@ -12,15 +12,24 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from wsproto.utilities import RemoteProtocolError
 
 from chatagent.errors import BadRequest, ChatAgentError, Closed, Retryable
+from chatagent.ui import encode_value
 
 logger = logging.getLogger(__name__)
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer that nobody caches."""
-    response = Response(orjson.dumps(body), status, headers, content_type="application/json")
+    response = Response(_dump(body), status, headers, content_type="application/json")
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _dump(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        # Half a character in a message, which orjson alone refuses.
+        return encode_value(body)
 
 
 def error_response(error: ChatAgentError) -> Response:

@@ -35,7 +35,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         session = gateway.backend.sessions.get(chat_id)
         require_manage(identity, session)
-        changes = read_changes(read_json(request.get_data(cache=False)), session)
+        changes = read_changes(read_json(request.get_data(cache=False), halves=False), session)
         return json_response(session_json(gateway.backend.sessions.update(session, changes)))
 
     @blueprint.get(f"{_SESSION}/transcript")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
+import orjson
+
 from chatagent.errors import BadRequest
 from chatagent.record import Busy, Kind
 from chatagent.redis.session import ID_PREFIX
@@ -21,6 +23,7 @@ MAX_ID = 256
 #: Most parts of one message.
 MAX_PARTS = 1000
 _BUSY: tuple[str, ...] = get_args(Busy)
+_NO_PATHS = (".", "..")
 _TRIGGERS = ("submit-message", "regenerate-message")
 #: Fields of a request that we read ourselves; the rest is handed to the agent as `body`.
 _OWN_FIELDS = frozenset({"id", "messages", "message", "trigger", "messageId", "metadata", "agent", "busy"})
@@ -46,12 +49,15 @@ class Send:
         return message_id if isinstance(message_id, str) else None
 
 
-def read_json(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a request; an empty body is an empty object. Raises: BadRequest."""
+def read_json(raw: bytes, *, halves: bool = True) -> dict[str, Any]:
+    """The JSON object of a request; an empty body is an empty object. Raises: BadRequest.
+
+    `halves`: text may hold half a character (one of two UTF-16 units), as chunks and messages may.
+    """
     if not raw.strip():
         return {}
     try:
-        value: Any = decode(raw)
+        value: Any = decode(raw) if halves else orjson.loads(raw)
     except ValueError as error:
         raise BadRequest("the body is not valid JSON") from error
     if not isinstance(value, dict):
@@ -129,7 +135,28 @@ def read_message(message: Any, field: str = "message") -> dict[str, Any]:
             raise BadRequest("must be an object with a type", field=f"{field}.parts[{at}]")
         if part["type"] == "text" and not isinstance(part.get("text"), str):
             raise BadRequest("must be a string", field=f"{field}.parts[{at}].text")
+        if part.get("toolCallId") is not None:
+            _check_call(part, f"{field}.parts[{at}]")
     return message
+
+
+def _check_call(part: Mapping[str, Any], field: str) -> None:
+    """What pending calls are looked up by. Raises: BadRequest."""
+    for name, kind, told in (
+        ("toolCallId", str, "a string"),
+        ("state", str, "a string"),
+        ("approval", dict, "an object"),
+    ):
+        if not isinstance(part.get(name), kind | None):
+            raise BadRequest(f"must be {told}", field=f"{field}.{name}")
+
+
+def read_flag(body: Mapping[str, Any], name: str) -> bool:
+    """True or false; false when it is missing. Raises: BadRequest."""
+    value = body.get(name)
+    if not isinstance(value, bool | None):
+        raise BadRequest("must be true or false", field=name)
+    return bool(value)
 
 
 def read_id(value: Any, field: str) -> str:
@@ -142,8 +169,11 @@ def read_id(value: Any, field: str) -> str:
 def new_chat_id(value: Any, field: str) -> str:
     """A chat id that the app chose. Raises: BadRequest."""
     chat_id = read_id(value, field).strip()
-    if chat_id.startswith(ID_PREFIX):
-        raise BadRequest(f"must not start with {ID_PREFIX!r}", field=field)
+    if chat_id.startswith((ID_PREFIX, "/")):
+        raise BadRequest(f"must not start with {ID_PREFIX!r} or '/'", field=field)
+    if chat_id in _NO_PATHS:
+        # HTTP clients resolve them before they ask.
+        raise BadRequest("cannot be part of a path", field=field)
     return chat_id
 
 

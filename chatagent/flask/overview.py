@@ -16,6 +16,8 @@ from chatagent.redis.session import Place, labels
 
 #: Chats of one page, and at most.
 PAGE, MAX_PAGE = 50, 200
+#: Digits of a time in ms; more would not fit a score of Redis.
+_MAX_DIGITS = 16
 #: Changed chats that wait for a slow reader; beyond it the list is read anew.
 _MAX_WAITING = 1000
 #: Changed chats that are read at once.
@@ -60,7 +62,7 @@ def _label(tag: str | None, user: str | None, identity: Identity) -> tuple[str, 
 
 
 def _limit(value: Any) -> int:
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
     if number is None:
         return PAGE
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_PAGE:
@@ -73,7 +75,7 @@ def read_place(value: Any) -> Place | None:
     if value is None:
         return None
     ms, _, session_id = value.partition("-") if isinstance(value, str) else ("", "", "")
-    if not ms.isdecimal() or not session_id:
+    if not (ms.isascii() and ms.isdigit() and len(ms) <= _MAX_DIGITS) or not session_id:
         raise BadRequest("must be a cursor of an earlier page", field="cursor")
     return int(ms), session_id
 

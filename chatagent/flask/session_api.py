@@ -54,7 +54,7 @@ class SessionApi:
         raw = request.get_data(cache=False)
         if len(raw) > _MAX_START_BYTES:
             raise TooLarge("the request to start a session", limit_bytes=_MAX_START_BYTES)
-        wanted = read_wanted(read_json(raw))
+        wanted = read_wanted(read_json(raw, halves=False))
         sessions = self.gateway.backend.sessions
         session = sessions.find(wanted.chat_id) if wanted.chat_id is not None else None
         created = False
@@ -130,7 +130,7 @@ class SessionApi:
         """A token for one chat, for servers to hand to browsers."""
         require_server(self.gateway.access.identify(request))
         session = self.gateway.backend.sessions.get(chat_id)
-        body = read_json(request.get_data(cache=False))
+        body = read_json(request.get_data(cache=False), halves=False)
         scopes = read_scopes(body, session.chat_id)
         ttl_s = body.get("ttl", self.gateway.options.token_ttl_s)
         if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 1 <= ttl_s <= MAX_TTL_S:
@@ -144,7 +144,7 @@ class SessionApi:
         identity = self.gateway.access.identify(request)
         session = self.gateway.backend.sessions.get(chat_id)
         require_manage(identity, session)
-        reason = read_json(request.get_data(cache=False)).get("reason")
+        reason = read_json(request.get_data(cache=False), halves=False).get("reason")
         if reason is not None and (not isinstance(reason, str) or len(reason) > MAX_REASON):
             raise BadRequest(f"must be a string of at most {MAX_REASON} characters", field="reason")
         self.gateway.backend.sessions.close(session.id, reason)

@@ -19,7 +19,7 @@ from chatagent.errors import BadRequest, ChatAgentError
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import read_id, read_json
+from chatagent.flask.message import read_flag, read_id, read_json
 from chatagent.flask.openai import session as chats
 from chatagent.flask.openai.completion import Completion
 from chatagent.flask.openai.error import AnswerFailed, error_body
@@ -55,6 +55,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         body = read_json(request.get_data(cache=False))
         if body.get("n") not in (None, 1):
             raise BadRequest("must be 1: a chat has one answer", field="n")
+        streams, usage = read_flag(body, "stream"), _wants_usage(body)
         said = read_messages(body.get("messages"), "messages")
         target = find_target(gateway, identity, body, said)
         send = chats.read_send(target.session, target.message, body, [said.instructions])
@@ -63,14 +64,20 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         name = target.session.chat_id if not target.named else f"chatcmpl-{target.session.id}-{feed.answer.seq}"
         completion = Completion(name, target.session.agent, target.session.id, int(time.time()))
         headers = {CHAT_HEADER: target.session.chat_id} if target.session.chat_id.isascii() else {}
-        if not body.get("stream"):
+        if not streams:
             return json_response(_whole(completion, feed, wake), headers=headers)
-        options = body.get("stream_options") or {}
-        told = _stream(gateway, completion, feed, wake, usage=bool(options.get("include_usage")), target=target)
+        told = _stream(gateway, completion, feed, wake, usage=usage, target=target)
         response = Response(told, headers={**SSE_HEADERS, **headers})
         # A stream that nobody iterates must let go of its channel too.
         response.call_on_close(feed.close)
         return response
+
+
+def _wants_usage(body: Mapping[str, Any]) -> bool:
+    options = body.get("stream_options")
+    if not isinstance(options, dict | None):
+        raise BadRequest("must be an object", field="stream_options")
+    return read_flag(options or {}, "include_usage")
 
 
 def find_target(gateway: Gateway, identity: Identity, body: Mapping[str, Any], said: Said) -> Target:

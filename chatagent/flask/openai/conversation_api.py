@@ -28,11 +28,12 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         """A new chat. A chat has one agent: `metadata.model` names it where there are several."""
         identity = gateway.access.identify(request)
         body = read_json(request.get_data(cache=False))
-        metadata = body.get("metadata") or {}
-        if not isinstance(metadata, dict):
+        metadata = body.get("metadata")
+        if not isinstance(metadata, dict | None):
             raise BadRequest("must be an object", field="metadata")
-        past = read_messages(body["items"], "items").messages if body.get("items") else []
-        model = metadata.get("model") or gateway.agent(None).id
+        items = body.get("items")
+        past = read_messages(items, "items").messages if items not in (None, []) else []
+        model = (metadata or {}).get("model") or gateway.agent(None).id
         session = chats.create(gateway, identity, f"conv_{chats.once(request, identity)}", model, past)
         return json_response(_conversation(session))
 
@@ -51,9 +52,12 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
 
 def _page(items: list[dict[str, Any]], args: Mapping[str, str]) -> dict[str, Any]:
     limit = args.get("limit", str(ITEMS))
-    if not limit.isdecimal() or not 1 <= int(limit) <= MAX_ITEMS:
+    if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= MAX_ITEMS:
         raise BadRequest(f"must be a number from 1 to {MAX_ITEMS}", field="limit")
-    if args.get("order") != "asc":
+    order = args.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise BadRequest("must be asc or desc", field="order")
+    if order == "desc":
         items = items[::-1]
     names = [item["id"] for item in items]
     start = names.index(args["after"]) + 1 if args.get("after") in names else 0

@@ -104,7 +104,7 @@ def _calls(calls: Any, where: str) -> list[Part]:
         return []
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise BadRequest("must be a list of objects", field=f"{where}.tool_calls")
-    found = [(call.get("id"), call.get("function") or {}) for call in calls]
+    found = [(call.get("id"), _object(call, "function", where)) for call in calls]
     return [_call(call_id, how.get("name"), how.get("arguments"), where) for call_id, how in found]
 
 
@@ -159,7 +159,7 @@ def _part(part: dict[str, Any], where: str) -> Part:
         if not isinstance(text, str):
             raise BadRequest("must be a string", field=f"{where}.text")
         return {"type": "text", "text": text}
-    found = _file(kind, part)
+    found = _file(kind, part, where)
     if found is None:
         raise BadRequest(f"parts of type {kind!r} are not taken", field=f"{where}.type")
     media_type, url, name = found
@@ -169,18 +169,26 @@ def _part(part: dict[str, Any], where: str) -> Part:
     return {"type": "file", "mediaType": _declared(url) or media_type, "url": url, **named}
 
 
-def _file(kind: Any, part: dict[str, Any]) -> tuple[str, Any, Any] | None:
+def _object(holder: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    """An object that may be missing. Raises: BadRequest."""
+    value = holder.get(name)
+    if not isinstance(value, dict | None):
+        raise BadRequest("must be an object", field=f"{where}.{name}")
+    return value or {}
+
+
+def _file(kind: Any, part: dict[str, Any], where: str) -> tuple[str, Any, Any] | None:
     """Media type, URL and name of a part that carries a file."""
     match kind:
         case "image_url" | "input_image":
             image = part.get("image_url")
             return "image/*", image.get("url") if isinstance(image, dict) else image, None
         case "input_audio":
-            audio = part.get("input_audio") or {}
+            audio = _object(part, "input_audio", where)
             media_type = f"audio/{audio.get('format', 'wav')}"
             return media_type, f"data:{media_type};base64,{audio.get('data', '')}", None
         case "file" | "input_file":
-            file = part.get("file") or part
+            file = _object(part, "file", where) or part
             return "application/pdf", file.get("file_data") or file.get("file_url"), file.get("filename")
     return None
 

@@ -5,6 +5,7 @@ Source: OpenAI API reference, "Responses". `previous_response_id` and `conversat
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from chatagent.flask.access import require
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import read_id, read_json
+from chatagent.flask.message import read_flag, read_id, read_json
 from chatagent.flask.openai import session as chats
 from chatagent.flask.openai.completion_api import SSE_HEADERS, last_of_user
 from chatagent.flask.openai.error import error_body
@@ -64,18 +65,19 @@ class ResponseApi:
         """Ask the agent; the answer whole, as events, or later (`background`)."""
         identity = self.gateway.access.identify(request)
         body = read_json(request.get_data(cache=False))
+        streams, later = read_flag(body, "stream"), read_flag(body, "background")
         said = read_messages(body.get("input"), "input")
         target = self._target(identity, body, said)
-        instructions = [str(body.get("instructions") or ""), said.instructions]
+        instructions = [_instructions(body), said.instructions]
         send = chats.read_send(target.session, target.message, body, instructions)
         previous = body.get("previous_response_id")
-        if body.get("background") and not body.get("stream"):
+        if later and not streams:
             pushed = self.gateway.push(target.session, send)
             return json_response(self._answer(target, pushed.seq, previous).whole("queued"))
         wake = threading.Event()
         feed = self.gateway.send(target.session, send, wake)
         answer = self._answer(target, feed.answer.seq, previous)
-        if body.get("stream"):
+        if streams:
             return _event_stream(_stream(answer, feed, wake, self.gateway.options.keepalive_s), feed.close)
         return json_response(_whole(answer, feed, wake))
 
@@ -84,11 +86,9 @@ class ResponseApi:
         identity = self.gateway.access.identify(request)
         place = read_response_id(name)
         session = self.gateway.get(identity, place.session_id)
-        if request.args.get("stream") != "true":
+        streams, after = _asked_stream(request.args)
+        if not streams:
             return json_response(self._stored(session, place))
-        after = request.args.get("starting_after", "-1")
-        if not after.removeprefix("-").isdecimal():
-            raise BadRequest("must be a number", field="starting_after")
         wake = threading.Event()
         feed = Feed(self.gateway.backend, session.id, wake)
         feed.place(-1, caught_up=False)
@@ -98,7 +98,7 @@ class ResponseApi:
             AnswerFeed(feed, Pick(place.seq, -1)),
             wake,
             self.gateway.options.keepalive_s,
-            after=int(after),
+            after=after,
             stored=lambda: self._stored(session, place),
         )
         return _event_stream(told, feed.close)
@@ -225,6 +225,23 @@ class ResponseApi:
             return {}
         headers = control_headers(records[0].raw)
         return headers if headers.get("in") == seq else {}
+
+
+def _instructions(body: Mapping[str, Any]) -> str:
+    value = body.get("instructions")
+    if not isinstance(value, str | None):
+        raise BadRequest("must be a string", field="instructions")
+    return value or ""
+
+
+def _asked_stream(args: Mapping[str, str]) -> tuple[bool, int]:
+    """Whether the response is to be followed, and after which event. Raises: BadRequest."""
+    if args.get("stream", "false") not in ("true", "false"):
+        raise BadRequest("must be true or false", field="stream")
+    after = args.get("starting_after", "-1")
+    if re.fullmatch(r"-1|\d{1,9}", after, re.ASCII) is None:
+        raise BadRequest("must be a number", field="starting_after")
+    return args.get("stream") == "true", int(after)
 
 
 def _conversation(body: Mapping[str, Any]) -> str | None:

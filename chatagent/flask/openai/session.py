@@ -11,7 +11,7 @@ from flask import Request
 from chatagent.errors import BadRequest, NotFound
 from chatagent.flask.access import require, require_start
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import Send, part_id, read_busy, read_id
+from chatagent.flask.message import Send, new_chat_id, part_id, read_busy, read_id
 from chatagent.flask.openai.call_id import bare_call_id, session_of
 from chatagent.flask.openai.error import ModelNotFound
 from chatagent.flask.openai.message import Said, UIMessage
@@ -38,7 +38,7 @@ def once(request: Request, identity: Identity) -> str:
 
 def create(gateway: Gateway, identity: Identity, chat_id: str, model: Any, past: Sequence[UIMessage] = ()) -> Session:
     """A new chat that starts with `past`. Of a chat that exists, nothing is changed. Raises: ModelNotFound."""
-    agent = read_id(model, "model")
+    agent, chat_id = read_id(model, "model"), new_chat_id(chat_id, "chat_id")
     require_start(identity, chat_id, agent)
     try:
         card = gateway.agent(agent)

@@ -11,8 +11,8 @@ from chatagent.flask.message import MAX_ID
 from chatagent.flask.openapi import chat, openai, other, realtime, session
 from chatagent.flask.openapi.fault import Shape, fault_schemas
 from chatagent.flask.openapi.message import message_schemas
-from chatagent.flask.openapi.operation import Operation
-from chatagent.flask.openapi.schema import Schema, text
+from chatagent.flask.openapi.operation import NAME, Operation
+from chatagent.flask.openapi.schema import Schema
 
 #: What the document says, by endpoint.
 OPERATIONS: dict[str, Operation] = {
@@ -95,7 +95,7 @@ _PARAMETERS = {
         "in": "path",
         "required": True,
         "description": f"The app's own id of the chat (1 to {MAX_ID} printable characters), or its `session_…` id.",
-        "schema": text(1),
+        "schema": NAME,
     }
 }
 _SECURITY = {

@@ -32,6 +32,9 @@ ASKS: tuple[Fault, ...] = (UNAUTHORIZED, FORBIDDEN, UNAVAILABLE)
 OF_CHAT: tuple[Fault, ...] = (*ASKS, NOT_FOUND)
 WITH_BODY: tuple[Fault, ...] = (BAD_REQUEST, TOO_LARGE)
 
+#: A part of a path.
+NAME: Schema = {"type": "string", "minLength": 1, "format": "printable"}
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -75,7 +78,7 @@ class Operation:
 def _path_parameter(name: str, schema: Schema | None) -> dict[str, Any]:
     if name == "chat_id":
         return {"$ref": "#/components/parameters/ChatId"}
-    return {**_parameter("path", name, schema or STRING), "required": True}
+    return {**_parameter("path", name, {**NAME, **(schema or {})}), "required": True}
 
 
 def _parameter(place: str, name: str, schema: Schema) -> dict[str, Any]:
