@@ -25,6 +25,7 @@ from chatagent.client.session_call import retrieve as retrieve_call
 from chatagent.client.session_call import start as start_call
 from chatagent.client.session_call import update as update_call
 from chatagent.client.session_item import SessionItem, SessionPage, read_item, read_page
+from chatagent.client.wire import settings
 from chatagent.settings import Settings
 
 __all__ = [
@@ -115,8 +116,9 @@ class Sessions:
         return read_page(self._chat.run(page_call(self._chat.gateway, wanted)))
 
     def open(self, chat_id: str) -> Handle:
-        """A handle on one session."""
-        return Handle(Chat(self._place[0], chat_id=chat_id, secret_key=self._place[1], limits=self._limits))
+        """A handle on one session, over the same connections."""
+        url, secret_key = self._place
+        return Handle(Chat(url, chat_id=chat_id, secret_key=secret_key, limits=self._limits, http=self._chat.http))
 
     def create_start_session_action(
         self, agent: Any, *, token_ttl: Duration = "1h", tags: Sequence[str] = (), preload: bool = True
@@ -197,8 +199,10 @@ class AsyncSessions:
         return read_page(await self._chat.run(page_call(self._chat.gateway, wanted)))
 
     def open(self, chat_id: str) -> AsyncHandle:
-        """A handle on one session."""
-        return AsyncHandle(AsyncChat(self._place[0], chat_id=chat_id, secret_key=self._place[1], limits=self._limits))
+        """A handle on one session, over the same connections."""
+        url, secret_key = self._place
+        chat = AsyncChat(url, chat_id=chat_id, secret_key=secret_key, limits=self._limits, http=self._chat.http)
+        return AsyncHandle(chat)
 
     async def __aenter__(self) -> Self:
         return self
@@ -244,8 +248,10 @@ def page(**filters: Any) -> SessionPage:
 
 
 def open(chat_id: str) -> Handle:
-    """A handle on one session: `.in_.send(…)`, `.out.read()`."""
-    return Sessions().open(chat_id)
+    """A handle on one session: `.in_.send(…)`, `.out.read()`. Nobody closes it, so it keeps no idle connection."""
+    url, secret_key = _place(None, None)
+    http = httpx.Client(**settings(url, Limits(), keep_alive=False))
+    return Handle(Chat(url, chat_id=chat_id, secret_key=secret_key, http=http))
 
 
 def create_start_session_action(

@@ -171,6 +171,11 @@ class AsyncSessions:
             await self._http.aclose()
 
     @property
+    def http(self) -> httpx.AsyncClient:
+        """The connections, to share them with another chat."""
+        return self._http
+
+    @property
     def gateway(self) -> Gateway:
         """Where calls go, for steps of `chatagent.client`."""
         return self._gateway

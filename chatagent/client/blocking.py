@@ -165,6 +165,11 @@ class Sessions:
             self._http.close()
 
     @property
+    def http(self) -> httpx.Client:
+        """The connections, to share them with another chat."""
+        return self._http
+
+    @property
     def gateway(self) -> Gateway:
         """Where calls go, for steps of `chatagent.client`."""
         return self._gateway

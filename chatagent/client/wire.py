@@ -17,10 +17,10 @@ from chatagent.ui.utf16 import whole
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-def settings(url: str, limits: Limits) -> dict[str, Any]:
+def settings(url: str, limits: Limits, *, keep_alive: bool = True) -> dict[str, Any]:
     """How to make a client of httpx; a gateway on this machine is not asked by way of a proxy."""
     timeout = httpx.Timeout(limits.call_s, connect=limits.connect_s, pool=limits.connect_s)
-    pool = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+    pool = httpx.Limits(max_connections=None, max_keepalive_connections=20 if keep_alive else 0)
     return {"timeout": timeout, "limits": pool, "trust_env": not on_this_machine(url)}
 
 

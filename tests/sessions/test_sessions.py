@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import jwt
+import psutil
 import pytest
 
 from chatagent import auth, sessions
@@ -190,3 +191,10 @@ def test_without_a_key_the_mend_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
         sessions.retrieve("c1")
     (tmp_path / "secret_key").write_text(SECRET)
     assert auth.create_public_token(scopes=["read:sessions"])
+
+
+def test_a_handle_leaves_no_idle_connection_behind(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    sessions.start("echo", chat_id="c1")
+    sessions.open("c1").in_.send("hi")
+    own = psutil.Process().net_connections("tcp")
+    assert [each for each in own if each.raddr and each.raddr.port == place.port and each.status == "ESTABLISHED"] == []
