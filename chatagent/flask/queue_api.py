@@ -41,8 +41,9 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         session = gateway.backend.sessions.get(chat_id)
         require(identity, "write", session)
+        dialect = asked_dialect()
         send = read_action({**read_json(request.get_data(cache=False)), "id": session.chat_id})
         if "text/event-stream" not in request.headers.get("Accept", ""):
             return json_response({"seq": gateway.push(session, send).seq}, 202)
-        dialect, wake = asked_dialect(), threading.Event()
+        wake = threading.Event()
         return answer_stream(gateway, gateway.send(session, send, wake), wake, dialect)

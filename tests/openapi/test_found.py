@@ -41,6 +41,7 @@ def _said(part: dict[str, Any]) -> dict[str, Any]:
         (_RESPONSES, {"model": "echo", "input": "hi", "conversation": ".."}),
         (_CONVERSATIONS, {"metadata": 0}),
         (_CONVERSATIONS, {"metadata": {"model": "echo"}, "items": 0}),
+        ("/api/chat/open/action?ai=9", {"action": "wave"}),
         ("/api/chat", body("/absolute", "hi")),
         ("/api/chat", body("..", "hi")),
         ("/api/chat", {"id": "open", "message": {**user("hi", "u9"), "parts": [{"type": "tool-x", "toolCallId": {}}]}}),
