@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 
 from chatagent.agent import Agent
 from chatagent.agent.task import Task
-from chatagent.agent.task_run import Trace, current_launcher, current_task_run
+from chatagent.agent.task_run import current_launcher, current_task_run
 from chatagent.agent.turn import find_turn
+from chatagent.child import Trace
 from chatagent.errors import ConfigError
 from chatagent.ids import new_id
 from chatagent.llm import Tool

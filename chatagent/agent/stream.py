@@ -12,16 +12,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from chatagent.agent.source import chunks_of
-from chatagent.agent.task_run import (
-    SESSION_PREFIX,
-    Ancestor,
-    Chunk,
-    current_launcher,
-    current_outlet,
-    current_task_run,
-    session_of_run,
-)
+from chatagent.agent.task_run import Chunk, current_launcher, current_outlet, current_task_run
 from chatagent.agent.turn import find_turn
+from chatagent.child import SESSION_PREFIX, Ancestor, session_of_run
 from chatagent.errors import BadRequest, ConfigError
 from chatagent.ids import new_id
 from chatagent.ui import validate_chunk

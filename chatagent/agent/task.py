@@ -14,7 +14,8 @@ import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from chatagent.agent.task_run import RESULT_TTL_S, RUN_PREFIX, Ended, NewRun, current_launcher
+from chatagent.agent.task_run import current_launcher
+from chatagent.child import RESULT_TTL_S, RUN_PREFIX, Ended, NewRun
 from chatagent.errors import BadRequest, ConfigError, TaskFailed, TooLarge
 from chatagent.ids import new_id
 

@@ -2,6 +2,5 @@
 
 from chatagent.redis.backend import RedisBackend
 from chatagent.redis.keys import Keys
-from chatagent.redis.task import Tasks
 
-__all__ = ["Keys", "RedisBackend", "Tasks"]
+__all__ = ["Keys", "RedisBackend"]

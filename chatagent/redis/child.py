@@ -17,7 +17,7 @@ import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chatagent.agent.task_run import Ended, NewRun
+from chatagent.child import Ended, NewRun
 from chatagent.errors import NotFound
 from chatagent.record import OutRecord
 from chatagent.redis.connection import connect_async

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from chatagent.agent.task import Handle, Result, Task
-from chatagent.agent.task_run import Trace, session_of_run
+from chatagent.child import Trace, session_of_run
 from chatagent.record import Bell
 from chatagent.redis.backend import RedisBackend
 from chatagent.redis.child import ended_command, read_ended, start_commands

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from chatagent.agent import Agent
 from chatagent.agent.local import snapshot_locals
-from chatagent.agent.task_run import Ancestor, Chunk, Ended, NewRun, Trace, current_task_run, session_of_run
+from chatagent.agent.task_run import Chunk, current_task_run
 from chatagent.agent.turn import find_turn
+from chatagent.child import Ancestor, Ended, NewRun, Trace, session_of_run
 from chatagent.errors import ChatAgentError, Closed, NotFound, StoreDown
 from chatagent.llm import current_tool_options
 from chatagent.record import OutRecord, control_headers, raw_record

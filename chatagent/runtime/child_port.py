@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chatagent.agent.task_run import Ended, NewRun
+from chatagent.child import Ended, NewRun
 from chatagent.record import OutRecord
 
 

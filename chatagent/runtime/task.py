@@ -11,7 +11,8 @@ import orjson
 
 from chatagent.agent.local import enter_locals
 from chatagent.agent.task import Task
-from chatagent.agent.task_run import TaskRun, Trace, enter_task_run
+from chatagent.agent.task_run import TaskRun, enter_task_run
+from chatagent.child import Trace
 from chatagent.errors import AbortTaskRun, LeaseLost, StoreDown
 from chatagent.runtime.call import call
 from chatagent.runtime.conversation import Changes

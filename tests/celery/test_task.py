@@ -9,7 +9,8 @@ from celery import Celery
 from chatagent import chat, task
 from chatagent.celery import Enqueue, make_producer, mount
 from chatagent.cli.broker import celery_broker, celery_prefix
-from chatagent.redis import RedisBackend, Tasks
+from chatagent.redis import RedisBackend
+from chatagent.redis.task import Tasks
 from chatagent.settings import Settings
 from tests.stack import Stack
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from chatagent import AbortTaskRun, Retry, TaskRun, chat, task
 from chatagent.agent.task import MAX_BYTES
-from chatagent.agent.task_run import session_of_run
+from chatagent.child import session_of_run
 from chatagent.errors import BadRequest, ConfigError, NotFound, TaskFailed, TooLarge
 from tests.runtime.fleet import Fleet, fleet
 from tests.runtime.world import text_of, until
@@ -317,7 +317,7 @@ def test_a_lost_doorbell_loses_no_result(redis_url: str) -> None:
             tasks = world.tasks()
             handle = await asyncio.to_thread(tasks.trigger, waiter, "a")
             await until(lambda: waiting)
-            assert int(world.side.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")) >= 1
+            assert int(world.side.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")) >= 1  # type: ignore[no-untyped-call,unused-ignore]
             gate.set()
             assert (await asyncio.to_thread(tasks.wait, waiter, handle.run_id, timeout_s=20)).output == "a"
             await asyncio.to_thread(tasks.close)
