@@ -54,7 +54,7 @@ def read_json(raw: bytes, *, halves: bool = True) -> dict[str, Any]:
 
     `halves`: text may hold half a character (one of two UTF-16 units), as chunks and messages may.
     """
-    if not raw.strip():
+    if not raw:
         return {}
     try:
         value: Any = decode(raw) if halves else orjson.loads(raw)

@@ -24,13 +24,13 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         session = gateway.get(gateway.access.identify(request), chat_id)
         return json_response({"queue": chat_queue.list_queue(gateway, session.id)})
 
-    @blueprint.patch(f"{_CHAT}/queue/<name>")
+    @blueprint.patch(f"{_CHAT}/queue/<path:name>")
     def queue_edit(chat_id: str, name: str) -> Response:
         identity = gateway.access.identify(request)
         changes = read_json(request.get_data(cache=False))
         return json_response(chat_queue.entry_json(chat_queue.edit(gateway, identity, chat_id, name, changes)))
 
-    @blueprint.delete(f"{_CHAT}/queue/<name>")
+    @blueprint.delete(f"{_CHAT}/queue/<path:name>")
     def queue_cancel(chat_id: str, name: str) -> Response:
         identity = gateway.access.identify(request)
         return json_response(chat_queue.entry_json(chat_queue.cancel(gateway, identity, chat_id, name)))

@@ -56,6 +56,12 @@ def test_what_makes_no_sense_is_a_bad_request(busy_gateway: GatewayProcess, path
     assert response.status_code == 400, response.text
 
 
+def test_only_a_body_that_is_not_there_stands_for_an_empty_object(busy_gateway: GatewayProcess) -> None:
+    with busy_gateway.http(SECRET) as http:
+        assert http.post(f"{_SESSIONS}/open/tokens", content=b"").status_code == 201
+        assert http.post(f"{_SESSIONS}/open/tokens", content=b" \n").status_code == 400
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -30,7 +30,7 @@ _TAG = "OpenAI's clients"
 _FLAG: Schema = {"type": ["boolean", "null"]}
 _ONCE = {"Idempotency-Key": said(STRING, "The same request made again is one.")}
 _SENDS = (*OF_CHAT, *WITH_BODY, MODEL_NOT_FOUND, CLOSED, BUSY)
-_NAME = {"name": said(STRING, "Id of the response.")}
+_NAME = {"name": said({"pattern": "^resp_[A-Za-z0-9_-]+$"}, "Id of the response.")}
 _COMPLETION = obj(
     {"model": said(ID, "An agent."), "messages": ref("OpenAIInput")},
     {

@@ -78,7 +78,11 @@ class Operation:
 def _path_parameter(name: str, schema: Schema | None) -> dict[str, Any]:
     if name == "chat_id":
         return {"$ref": "#/components/parameters/ChatId"}
-    return {**_parameter("path", name, {**NAME, **(schema or {})}), "required": True}
+    return {**_parameter("path", name, _named_path(schema or {})), "required": True}
+
+
+def _named_path(schema: Schema) -> Schema:
+    return {"type": "string", **schema} if "pattern" in schema else {**NAME, **schema}
 
 
 def _parameter(place: str, name: str, schema: Schema) -> dict[str, Any]:
