@@ -14,14 +14,14 @@ from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.message import Send, new_chat_id
 from chatagent.flask.options import Options
 from chatagent.flask.token import Identity
-from chatagent.record import chunk_type, control_headers
+from chatagent.record import InRecord, chunk_type, control_headers
 from chatagent.redis.directory import AgentCard
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.history import Snapshot
 from chatagent.redis.inbox import Pushed
 from chatagent.redis.session import Session
 from chatagent.relay import Answer
-from chatagent.runtime.conversation import apply
+from chatagent.runtime.conversation import apply, view
 from chatagent.ui import encode, message_to_chunks
 
 logger = logging.getLogger(__name__)
@@ -91,11 +91,12 @@ class Gateway:
             pushed = self.push(session, send)
             while pushed.duplicate:
                 snapshot = self.backend.history.read(session.id)
-                last = self._last_turn(snapshot.session)
-                if last.get("in", -1) > pushed.seq:
-                    return _told(feed, pushed, stored_answer(snapshot.messages, send.message_id))
-                if last.get("in") != pushed.seq or last.get("outcome") != "failed":
-                    break
+                if not _reworded(snapshot, send):
+                    last = self._last_turn(snapshot.session)
+                    if last.get("in", -1) > pushed.seq:
+                        return _told(feed, pushed, stored_answer(snapshot.messages, send.message_id))
+                    if last.get("in") != pushed.seq or last.get("outcome") != "failed":
+                        break
                 send = replace(send, part_id=f"{send.part_id}:{snapshot.session.turn}")
                 pushed = self.push(session, send)
             feed.place(pushed.out_cursor, caught_up=not pushed.duplicate)
@@ -138,15 +139,16 @@ class Gateway:
         feed = Feed(self.backend, session.id, wake)
         try:
             snapshot = self.backend.history.read(session.id)
-            now = snapshot.session
-            if now.status != "idle":
+            now, record = snapshot.session, _answered(snapshot)
+            if now.status != "idle" and record is not None:
                 feed.place(now.complete_seq, caught_up=False)
-                return AnswerFeed(feed, Answer(now.in_cursor + 1, now.complete_seq), _before_turn(snapshot))
+                return AnswerFeed(feed, Answer(record.seq, now.complete_seq), _before_turn(snapshot.messages, record))
         except BaseException:
             feed.close()
             raise
         feed.close()
-        return None
+        # It ended between the two looks, or a run is made ready that nobody has sent a message yet.
+        return self.resume(now, wake) if now.status == "idle" else None
 
     def _ended(self, session: Session, wake: threading.Event) -> AnswerFeed | None:
         """The last answer, from the history, with the end that it had."""
@@ -199,8 +201,21 @@ def _told(feed: Feed, pushed: Pushed, chunks: list[bytes]) -> AnswerFeed:
     return AnswerFeed(feed, answer, chunks)
 
 
-def _before_turn(snapshot: Snapshot) -> list[bytes]:
+def _answered(snapshot: Snapshot) -> InRecord | None:
+    """What is being answered, or will be next; a preload has no answer."""
+    return next((record for record in snapshot.unread if record.kind not in ("stop", "preload")), None)
+
+
+def _before_turn(messages: list[dict[str, Any]], record: InRecord) -> list[bytes]:
     """What the message that the turn goes on with held before it: clients rebuild it from nothing on a resume."""
-    record = next((record for record in snapshot.unread if record.kind != "stop"), None)
-    response = apply(snapshot.messages, record).response if record is not None else None
+    response = apply(messages, record).response
     return [encode(chunk) for chunk in message_to_chunks(response)] if response is not None else []
+
+
+def _reworded(snapshot: Snapshot, send: Send) -> bool:
+    """Whether an edit says again what its message said once, and meanwhile says no longer: that is no repetition."""
+    if send.payload.get("messageId") is None or send.message_id != send.payload["messageId"]:
+        return False
+    found = (each for each in view(snapshot.messages, snapshot.unread) if each.get("id") == send.message_id)
+    now = next(found, None)
+    return now is not None and now["role"] == "user" and now["parts"] != send.payload["message"]["parts"]
