@@ -18,6 +18,7 @@ from chatagent.client.outbox import Record, follow
 from chatagent.client.result import Result
 from chatagent.client.want import Call, Chunk, Flow, Give, Lost, Read, Renew, Reply, Steps, Wait, Want
 from chatagent.client.wire import NEVER_SENT, TextReader, request, settings
+from chatagent.record import Busy
 
 T = TypeVar("T")
 UIMessage = dict[str, Any]
@@ -244,10 +245,43 @@ class AsyncChat(AsyncSessions):
         return await self.run(self._chat.history())
 
     async def send(
-        self, content: Content, *, metadata: Any = None, body: Mapping[str, Any] | None = None
+        self,
+        content: Content,
+        *,
+        metadata: Any = None,
+        body: Mapping[str, Any] | None = None,
+        busy: Busy | None = None,
     ) -> AsyncAnswer:
-        """Send text, parts or a message; `metadata` is the agent's client data, `body` reaches it as `turn.body`."""
-        return await self._answer(self._chat.send(content, metadata, body))
+        """Send text, parts or a message; `metadata` is the agent's client data, `body` reaches it as `turn.body`.
+
+        `busy` says what happens if the chat is answering something else (None: what its agent says).
+        """
+        return await self._answer(self._chat.send(content, metadata, body, busy))
+
+    async def steer(self, content: Content, *, metadata: Any = None) -> int:
+        """Send a message into the answer that is being written, at its next step; gives its seq.
+
+        Who follows that answer sees it. When the answer has no further step, the message gets one of its own.
+        """
+        return await self.run(self._chat.steer(content, metadata))
+
+    async def action(self, action: Any, *, metadata: Any = None) -> AsyncAnswer:
+        """Run an action of the agent; the answer is empty unless the agent answers it with a turn."""
+        return await self._answer(self._chat.action(action, metadata))
+
+    async def queue(self) -> Sequence[dict[str, Any]]:
+        """The messages that wait for an answer, each `seq kind busy at message`."""
+        return await self.run(self._chat.queue())
+
+    async def edit_queued(
+        self, name: str | int, content: Content | None = None, *, busy: Busy | None = None
+    ) -> dict[str, Any]:
+        """Replace a message that waits (by its id or seq), or say anew what happens to it. Raises: NotFound."""
+        return await self.run(self._chat.change_queued(name, content, busy))
+
+    async def cancel_queued(self, name: str | int) -> dict[str, Any]:
+        """Take out a message that waits, by its id or seq. Raises: NotFound when it is being answered, or was."""
+        return await self.run(self._chat.cancel_queued(name))
 
     async def edit(self, message_id: str, content: Content, *, metadata: Any = None) -> AsyncAnswer:
         """Replace a message of the user; what followed it is forgotten."""

@@ -9,9 +9,11 @@ from urllib.parse import quote
 from chatagent.client.follow import Following
 from chatagent.client.gateway import SESSIONS, Gateway
 from chatagent.client.message import Content, answered_approval, answered_call, user_message
+from chatagent.client.session_call import append
 from chatagent.client.want import Call, Lost, Steps, Wait
 from chatagent.errors import Retryable
 from chatagent.ids import new_id
+from chatagent.record import Busy
 
 UIMessage = dict[str, Any]
 
@@ -73,11 +75,46 @@ class Conversation:
         told = yield from self.gateway.json("POST", self.path("tokens"), given)
         return str(told["token"])
 
+    # -- while the chat is busy ---------------------------------------------------------------------------------
+
+    def steer(self, content: Content, metadata: Any) -> Steps[int]:
+        """A message into the answer that is being written."""
+        payload: dict[str, Any] = {"chatId": self.chat_id, "trigger": "submit-message", "busy": "steer"}
+        payload |= {"message": user_message(content), **({} if metadata is None else {"metadata": metadata})}
+        told = yield from append(self.gateway, self.chat_id, "in", {"kind": "message", "payload": payload})
+        return int(told["seq"])
+
+    def queue(self) -> Steps[list[dict[str, Any]]]:
+        """The messages that wait."""
+        found: list[dict[str, Any]] = (yield from self.gateway.json("GET", self.stream_path("queue")))["queue"]
+        return found
+
+    def change_queued(self, name: str | int, content: Content | None, busy: Busy | None) -> Steps[dict[str, Any]]:
+        """Another wording or policy for a message that waits."""
+        changes = {"message": None if content is None else user_message(content), "busy": busy}
+        given = {name: each for name, each in changes.items() if each is not None}
+        return (yield from self.gateway.json("PATCH", self._queued_path(name), given))
+
+    def cancel_queued(self, name: str | int) -> Steps[dict[str, Any]]:
+        """Take a message that waits out."""
+        return (yield from self.gateway.json("DELETE", self._queued_path(name)))
+
+    def _queued_path(self, name: str | int) -> str:
+        return f"{self.stream_path('queue')}/{quote(str(name), safe='')}"
+
     # -- what is answered over time -----------------------------------------------------------------------------
 
-    def send(self, content: Content, metadata: Any, body: Mapping[str, Any] | None) -> Steps[Following]:
+    def send(
+        self, content: Content, metadata: Any, body: Mapping[str, Any] | None, busy: Busy | None
+    ) -> Steps[Following]:
         """A message of the user."""
-        return (yield from self._post({"message": user_message(content)}, metadata, body))
+        sent = {"message": user_message(content), **({} if busy is None else {"busy": busy})}
+        return (yield from self._post(sent, metadata, body))
+
+    def action(self, action: Any, metadata: Any) -> Steps[Following]:
+        """An action of the agent, and what it answers."""
+        given = {"action": action, **({} if metadata is None else {"metadata": metadata})}
+        return (yield from self._once(Call("POST", self.stream_path("action"), given, {"ai": "7"}, stream=True)))
 
     def edit(self, message_id: str, content: Content, metadata: Any) -> Steps[Following]:
         """Another wording of an earlier message; what followed it is forgotten."""
@@ -101,9 +138,16 @@ class Conversation:
         return (yield from self._post({"message": sent}, metadata, initial=made))
 
     def regenerate(self, message_id: str | None, metadata: Any) -> Steps[Following]:
-        """Another answer. It counts each time that it arrives, so whether it did is looked up after a lost call."""
+        """Another answer."""
+        return (
+            yield from self._once(
+                self._call({"trigger": "regenerate-message", "messageId": message_id}, metadata, None)
+            )
+        )
+
+    def _once(self, call: Call) -> Steps[Following]:
+        """Ask for what counts each time that it arrives: whether it did is looked up after a lost call."""
         before = (yield from self.snapshot())["in_seq"]
-        call = self._call({"trigger": "regenerate-message", "messageId": message_id}, metadata, None)
         for failures in range(1, self.gateway.limits.retries + 2):
             try:
                 yield from self.gateway.ask(call, repeatable=False)

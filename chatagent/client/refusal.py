@@ -10,6 +10,7 @@ import orjson
 from chatagent.client.want import Reply
 from chatagent.errors import (
     BadRequest,
+    Busy,
     ChatAgentError,
     Closed,
     Forbidden,
@@ -35,7 +36,7 @@ def refusal(reply: Reply) -> ChatAgentError:
     if reply.status in RETRYABLE:
         return Retryable(text, after_s=_after_s(reply))
     if reply.status == 409:
-        return Closed(body.get("closedReason"))
+        return Closed(body.get("closedReason")) if body.get("code") == Closed.code else Busy(text)
     if reply.status == 413:
         limit = _LIMIT.search(text)
         return TooLarge("the request", limit_bytes=int(limit[1]) if limit else 0)

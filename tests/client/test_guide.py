@@ -14,6 +14,7 @@ from tests.client.test_chat import ASKING, PAYING
 from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, echo, say
+from tests.flask.talk import until
 from tests.stack import REPOSITORY
 
 GUIDE = (REPOSITORY / "docs" / "guide" / "client.md").read_text("utf-8")
@@ -29,7 +30,7 @@ def run(name: str, gateway: GatewayProcess, **names: Any) -> dict[str, Any]:
 
 
 def test_every_python_block_of_the_guide_is_run_by_a_test() -> None:
-    assert set(SNIPPETS) == {"ask", "async", "verbs", "approvals"}
+    assert set(SNIPPETS) == {"ask", "async", "verbs", "busy", "approvals"}
     assert GUIDE.count("```python") == len(SNIPPETS)
 
 
@@ -56,6 +57,20 @@ def test_stop_edit_and_once_more(gateway: GatewayProcess, plan: Plan, capsys: py
     with Chat(gateway.url, "echo", secret_key=SECRET) as chat:
         run("verbs", gateway, chat=chat)
     assert capsys.readouterr().out == "stopped\nshort\nshorter\n"
+
+
+def test_steering_and_what_waits(gateway: GatewayProcess, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    def busy(turn: Any) -> None:
+        turn.append({"type": "start", "messageId": "a1"})
+        outbox, client = turn.worker.keys.outbox(turn.session_id), turn.worker.client
+        until(lambda: client.xlen(outbox) == 4, "the start, and that two messages were cancelled")
+        turn.commit(*say("a report"))
+
+    plan.append(busy)
+    with Chat(gateway.url, "echo", secret_key=SECRET) as chat:
+        run("busy", gateway, chat=chat)
+        assert chat.queue() == []
+    assert capsys.readouterr().out == "a report\n"
 
 
 @pytest.mark.parametrize("approval", [True, False])

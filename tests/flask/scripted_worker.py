@@ -18,7 +18,7 @@ from chatagent.redis.connection import connect
 from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run, script
-from chatagent.runtime.conversation import apply, changes
+from chatagent.runtime.conversation import Changes, apply, changes
 from chatagent.runtime.port import Claim, Commit
 from chatagent.ui import encode, fold_message
 
@@ -77,15 +77,21 @@ class Turn:
         message = fold_message(self.chunks, self.initial)
         kept = self.messages[:-1] if self.initial is not None else self.messages
         edit = changes(self.history, [*kept, message])
-        headers = {"in": self.record.seq, "turn": 0, "outcome": outcome, "message_id": message["id"]}
-        commit = Commit(
-            self.claimed, edit, [encode(chunk) for chunk in chunks], headers, {}, warm_s=0, consumed=consumed
-        )
+        self._end(edit, chunks, {"outcome": outcome, "message_id": message["id"]}, consumed)
+        return message
+
+    def end(self) -> None:
+        """End the turn without an answer, as an action that only edits the chat does."""
+        self._end(changes(self.history, self.messages), (), {"outcome": "completed", "message_id": None}, ())
+
+    def _end(self, edit: Changes, chunks: Sequence[Chunk], told: dict[str, Any], consumed: tuple[int, ...]) -> None:
+        headers = {"in": self.record.seq, "turn": 0, **told}
+        records = [encode(chunk) for chunk in chunks]
+        commit = Commit(self.claimed, edit, records, headers, {}, warm_s=0, consumed=consumed)
         (answer,) = run(self.worker.client, commit_command(self.worker.keys, commit, ""))
         assert answer[0] == b"ok", answer
         if answer[2] == 1:
             self.worker.enqueue(self.session_id)
-        return message
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from chatagent import auth, sessions
-from chatagent.errors import Closed, ConfigError, NotFound
+from chatagent.errors import Busy, Closed, ConfigError, NotFound
 from chatagent.sessions import AsyncSessions, Sessions
 from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
@@ -198,3 +198,9 @@ def test_a_handle_leaves_no_idle_connection_behind(place: GatewayProcess, worker
     sessions.open("c1").in_.send("hi")
     own = psutil.Process().net_connections("tcp")
     assert [each for each in own if each.raddr and each.raddr.port == place.port and each.status == "ESTABLISHED"] == []
+
+
+def test_nothing_is_shown_beside_an_answer_that_is_not_there(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    sessions.start("echo", chat_id="c1")
+    with pytest.raises(Busy):
+        sessions.open("c1").out.append({"type": "data-progress", "data": 1})
