@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, get_args, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -131,6 +131,8 @@ def agent(
     """
     given = dict(settings)
     hooks = {name: given.pop(name) for name in HOOKS if name in given}
+    if wrong := [name for name, hook in hooks.items() if not callable(hook)]:
+        raise ConfigError(f"agent {id!r}: {wrong[0]} must be a function")
     options = read_options(id, {**given, "client_data": client_data})
 
     def make(run: Run[Any]) -> Agent[Any]:
@@ -157,6 +159,12 @@ def read_options(id: str, given: Mapping[str, Any]) -> AgentOptions:
         raise ConfigError(f"agent {id!r}: concurrency_limit must be 1 or more")
     if read.get("max_turns", 1) < 1:
         raise ConfigError(f"agent {id!r}: max_turns must be 1 or more")
+    if read.get("busy", "enqueue") not in get_args(Busy):
+        raise ConfigError(f"agent {id!r}: busy must be one of {', '.join(get_args(Busy))}")
+    if read.get("on_error") is not None and not callable(read["on_error"]):
+        raise ConfigError(f"agent {id!r}: on_error must be a function from an exception to a text")
+    if unknown := (read.get("stream_options") or {}).keys() - StreamOptions.__annotations__.keys():
+        raise ConfigError(f"agent {id!r}: there is no stream option {', '.join(sorted(unknown))}")
     return AgentOptions(**read)
 
 

@@ -15,7 +15,7 @@ Chunk = dict[str, Any]
 
 _PREFIX = "data-"
 #: Data parts that chatagent itself writes; they have no model, and no agent may give them one.
-OWN_PARTS = frozenset({"turn-end", "pending-message-injected", "background-injected"})
+OWN_PARTS = frozenset({"turn-end", "pending-message-injected", "background-injected", "compacted"})
 #: Chunks that carry metadata.
 _WITH_METADATA = frozenset({"start", "finish", "message-metadata"})
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chatagent.agent.event import UIMessage
+from chatagent.agent.event import HydrateMessages, UIMessage
 from chatagent.errors import BadRequest
 
 #: States of a tool part that nobody has answered yet.
@@ -124,11 +124,13 @@ class History:
                 yield ToolCallRef(part["toolCallId"], _name(part), str(message.get("id"))), part
 
 
-def upsert_incoming_message(stored: list[UIMessage], incoming: Sequence[UIMessage]) -> bool:
-    """Append the fresh user messages to `stored` (for `hydrate_messages`); known ids are left alone.
+def upsert_incoming_message(stored: list[UIMessage], incoming: HydrateMessages[Any] | Sequence[UIMessage]) -> bool:
+    """Append the fresh user messages of an event of `hydrate_messages` to `stored`; known ids are left alone.
 
     Returns whether something was appended.
     """
+    if isinstance(incoming, HydrateMessages):
+        incoming = incoming.incoming_messages
     known = {message.get("id") for message in stored}
     fresh = [message for message in incoming if message.get("role") == "user" and message.get("id") not in known]
     stored.extend(fresh)

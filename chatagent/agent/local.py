@@ -34,6 +34,8 @@ class Locals:
     values: dict[str, Any] = field(default_factory=dict)
     #: What `has_changed` saw last.
     seen: dict[str, bytes | None] = field(default_factory=dict)
+    #: Values of which an attribute was assigned since.
+    touched: set[str] = field(default_factory=set)
     read_only: bool = False
 
     def snapshot(self) -> dict[str, Any]:
@@ -108,10 +110,17 @@ class Local(Generic[T]):
         return plain
 
     def has_changed(self) -> bool:
-        """Whether the value is another one than at the last call (or `init`)."""
-        now, locals_ = _dump(self.value), self._locals()
-        changed = now is not None and now != locals_.seen.get(self.id)
+        """Whether the value is another one than at the last call (or `init`); False before there is one.
+
+        What JSON cannot say has changed when an attribute of it was assigned.
+        """
+        locals_ = self._locals()
+        if not self.initialised:
+            return False
+        now = _dump(self.value)
+        changed = self.id in locals_.touched if now is None else now != locals_.seen.get(self.id)
         locals_.seen[self.id] = now
+        locals_.touched.discard(self.id)
         return changed
 
     def __getattr__(self, name: str) -> Any:
@@ -124,6 +133,7 @@ class Local(Generic[T]):
         if self._locals().read_only:
             raise ConfigError(f"local {self.id!r} belongs to the parent run: a subtask may only read it")
         value = self.value
+        self._locals().touched.add(self.id)
         if isinstance(value, dict):
             value[name] = to
         else:
@@ -156,6 +166,7 @@ class Local(Generic[T]):
         locals_.stored.pop(self.id, None)
         locals_.values[self.id] = value
         locals_.seen[self.id] = _dump(value)
+        locals_.touched.discard(self.id)
         return value
 
 

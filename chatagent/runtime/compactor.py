@@ -9,6 +9,7 @@ from chatagent.agent import Agent, Compacted, Turn
 from chatagent.llm import CompactionResult, NextStep, ShouldCompact, StepPlan, compact
 from chatagent.runtime.author import Author
 from chatagent.runtime.control import TurnControl
+from chatagent.runtime.conversation import waiting_calls
 from chatagent.runtime.lane import COMPACTED, marker
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.run import Run
@@ -55,7 +56,7 @@ class Compactor:
         self, messages: Sequence[dict[str, Any]], usage: Mapping[str, Any], total_usage: Mapping[str, Any]
     ) -> None:
         """After the last step; `messages` end with the answer, `usage` is that of the last model call."""
-        if self._policy is None or not messages:
+        if self._policy is None or not messages or waiting_calls(messages[-1]):
             return
         event = self._event(
             self._view.convert(messages), usage=usage, total_usage=total_usage, source="outer", step_number=_OUTER

@@ -39,6 +39,8 @@ class Result:
     forgotten: bool = False
     #: `on_chat_start` has been through.
     chat_started: bool = False
+    #: It has taken over what was injected before it.
+    instructed: bool = False
     #: It is a turn of the chat: actions and preloads are none.
     counts: bool = True
     #: Seconds that the run outlives it; 0 ends the run.
@@ -81,7 +83,7 @@ class Ending:
             fields=self._fields(result, messages),
             warm_s=warm_s if result.run_s else 0,
             consumed=(*self._intake.consumed, *consumed),
-            injected=len(claim.injected),
+            injected=len(claim.injected) if result.instructed else 0,
             counts=result.counts,
             silent=claim.record.kind == "preload",
             run_s=result.run_s,
@@ -155,7 +157,7 @@ class Ending:
         late = self._control.take_injected()
         place = str(messages[-1].get("id")) if messages else ""
         lane = self._run.lane.noted(place, [each for each in late if each.get("role") != "system"])
-        self._run.lane = with_system(lane, late, used=result.counts).pruned(messages)
+        self._run.lane = with_system(lane, late, used=result.instructed).pruned(messages)
 
     def _fields(self, result: Result, messages: Sequence[dict[str, Any]]) -> dict[str, bytes]:
         run = self._run

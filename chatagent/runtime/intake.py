@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from chatagent.agent import Agent, Recovery, Turn
@@ -69,7 +71,7 @@ class Intake:
             answers = record.trigger != "submit-message" or any(each.get("role") == "assistant" for each in validated)
             self._become(apply(hydrated, record).messages if answers else hydrated)
         elif validated != incoming:
-            self._become([*self._control.history.messages[: -len(incoming)], *validated])
+            self._become(self._exchanged(incoming, validated))
         return self._recover(recovery)
 
     async def act(self, author: Author, agent: Agent[Any], turn: Turn[Any], view: ModelView) -> bool:
@@ -87,9 +89,11 @@ class Intake:
         if wanted is None:
             return False
         if wanted.message is not None:
-            history.set([*history.messages, wanted.message])
+            history.set([*self._asked(), wanted.message])
+            self._become(history.messages)
         turn.trigger = "action-turn"
-        self._response.start()
+        if not self._response.started:
+            self._response.start()
         return True
 
     async def _incoming(self, store: Store) -> list[UIMessage]:
@@ -108,6 +112,18 @@ class Intake:
                     self.consumed.append(each.seq)
             self._become([*applied.messages[:-1], *messages])
         return messages
+
+    def _exchanged(self, incoming: Sequence[UIMessage], validated: Sequence[UIMessage]) -> list[UIMessage]:
+        """The conversation with what the author's validation made of the messages that came in."""
+        record = self._claim.record
+        if record.user_message is not None:
+            return [*self._asked()[: -len(incoming)], *validated]
+        answers = [replace(record, payload={**record.payload, "message": each}) for each in validated]
+        return reduce(lambda messages, each: apply(messages, each).messages, answers, list(self._before))
+
+    def _asked(self) -> list[UIMessage]:
+        """The conversation without the answer."""
+        return [each for each in self._control.history.messages if each.get("id") != self._response.message_id]
 
     def _recover(self, recovery: Recovery | None) -> bool:
         """Do with half an answer what the author wants; whether this turn still answers."""

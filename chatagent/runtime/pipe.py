@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -19,14 +19,23 @@ _CHUNKS_PER_SLICE = 32
 class Pipe:
     """Streams sources into one response; a stop ends the source, and what was written stays.
 
-    `on_usage` is told what streams of other frameworks used; a `stream_text` result tells the turn itself.
+    `on_usage` is told what streams of other frameworks used, and `options` says whether their reasoning is for
+    clients; a `stream_text` result sees to both itself.
     """
 
-    def __init__(self, response: Response, log: TurnLog, stop: AbortSignal, on_usage: OnUsage | None = None) -> None:
+    def __init__(
+        self,
+        response: Response,
+        log: TurnLog,
+        stop: AbortSignal,
+        on_usage: OnUsage | None = None,
+        options: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
         self._response = response
         self._log = log
         self._stop = stop
         self._on_usage = on_usage
+        self._options = options
 
     async def __call__(self, source: Any) -> dict[str, Any]:
         """Stream `source` to its end; returns the message so far."""
@@ -50,14 +59,26 @@ class Pipe:
 
     async def _pump(self, source: Any) -> None:
         written = 0
+        hides_reasoning = not is_stream_text(source) and self._options().get("send_reasoning") is False
+        parts = self._response.message["parts"]
+        length = len(parts)
         open_calls = [
             part["toolCallId"]
             for part in self._response.message["parts"]
             if "toolCallId" in part and not str(part.get("state")).startswith("output-")
         ]
-        async with aclosing(chunks_of(source, waiting_calls=open_calls, on_usage=self._on_usage)) as chunks:
+        stream = chunks_of(
+            source,
+            waiting_calls=open_calls,
+            on_usage=self._on_usage,
+            interrupted=lambda: len(parts) != length,
+        )
+        async with aclosing(stream) as chunks:
             async for chunk in chunks:
+                if hides_reasoning and chunk["type"].startswith("reasoning-"):
+                    continue
                 self._response.write(chunk)
+                length = len(parts)
                 written += 1
                 if written % _CHUNKS_PER_SLICE == 0:
                     await asyncio.sleep(0)

@@ -80,6 +80,9 @@ class Runs:
 
     def park(self, run: Run, idle_timeout_s: float) -> None:
         """Keep a run warm after its turn; then, at once for 0, it is suspended."""
+        if run.fresh:
+            # Its on_boot did not get through: it is due again.
+            self._known.pop(run.session_id, None)
         parked = self._parked[run.session_id] = _Parked(run)
         if idle_timeout_s <= 0:
             self._start_leaving([run.session_id])

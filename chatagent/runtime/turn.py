@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chatagent.agent import Agent, Recovery
@@ -84,11 +85,11 @@ class AnsweredTurn:
         self._attempt = begin(claim, run.history)
         self._told: Sequence[dict[str, Any]] = self._attempt.told
         self._response = open_response(claim, agent, self._attempt, log)
-        self._pipe = Pipe(self._response, log, self.stop.signal, self._add_usage)
+        self._pipe = Pipe(self._response, log, self.stop.signal, self._add_usage, self._stream_options)
         self._view = ModelView(run)
-        history = [*self._attempt.kept, self._response.snapshot()] if self._attempt.continues else None
-        history = self._attempt.applied.messages if history is None else history
-        self._control = TurnControl(self._response, self._pipe, run, History(history), self._inject)
+        attempt, inject = self._attempt, partial(store.inject, claim.session_id)
+        history = [*attempt.kept, self._response.snapshot()] if attempt.continues else attempt.applied.messages
+        self._control = TurnControl(self._response, self._pipe, run, History(history), inject)
         self._turn = new_turn(
             claim, agent, run, self._control, self._view, model=options.model, stop=self.stop, cancel=self.cancel
         )
@@ -146,8 +147,7 @@ class AnsweredTurn:
     def fail(self, error: BaseException) -> None:
         """End the answer with an error."""
         self._result.error, self._result.outcome = error, "failed"
-        on_error = self._control.stream_options.get("on_error") or self.agent.options.errors
-        self._response.error_text = words_for(error, on_error)
+        self._response.error_text = words_for(error, self._stream_options()["on_error"])
 
     # -- the stream ---------------------------------------------------------------------------------------------
 
@@ -290,6 +290,8 @@ class AnsweredTurn:
             self._result.chat_started = True
             if author.wants("on_chat_start"):
                 await self._mark({"chat_started": b"1", "locals": self.run.state(self._run_s())})
+        if history.version != version:
+            version, turn.messages = history.version, await self._model_messages()
         await author.turn_start()
         if history.version != version:
             turn.messages = await self._model_messages()
@@ -309,6 +311,7 @@ class AnsweredTurn:
             *self.run.lane.system,
             *(str(message.get("content", "")) for message in injected if message.get("role") == "system"),
         ]
+        self._result.instructed = True
         joined = [message for message in injected if message.get("role") != "system"]
         self.run.lane = self.run.lane.noted(place, joined)
 
@@ -319,7 +322,7 @@ class AnsweredTurn:
 
     def _model_context(self) -> ModelContext:
         options, prompt = self.agent.options, self.run.prompt
-        stream: dict[str, Any] = {**options.stream_options, "on_error": options.errors, **self._control.stream_options}
+        stream: dict[str, Any] = self._stream_options()
         return ModelContext(
             signal=self._turn.signal,
             tools=self._view.tools,
@@ -331,8 +334,9 @@ class AnsweredTurn:
             plan_step=self._boundary,
         )
 
-    async def _inject(self, messages: Sequence[dict[str, Any]]) -> None:
-        await self._store.inject(self.claim.session_id, messages)
+    def _stream_options(self) -> dict[str, Any]:
+        options = self.agent.options
+        return {**options.stream_options, "on_error": options.errors, **self._control.stream_options}
 
     def _add_usage(self, usage: dict[str, Any]) -> None:
         self._last_usage = usage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from typing import Any
 
@@ -22,7 +22,11 @@ def is_stream_text(source: Any) -> bool:
 
 
 async def chunks_of(
-    source: Any, *, waiting_calls: Collection[str] = (), on_usage: OnUsage | None = None
+    source: Any,
+    *,
+    waiting_calls: Collection[str] = (),
+    on_usage: OnUsage | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> AsyncGenerator[Chunk, None]:
     """The chunks of `source`, in order; leaving early closes it.
 
@@ -30,8 +34,10 @@ async def chunks_of(
     of what litellm, OpenAI (chat completions and responses), pydantic-ai, LangChain and LangGraph give; async or not,
     awaitable or not, as a context manager or opened. `waiting_calls` are the tool calls that the message has from
     earlier turns: their outputs are written without showing them again. `on_usage` is told of tokens; a `stream_text`
-    result tells the turn itself. Raises: ConfigError for what cannot be streamed, SourceFailed for the errors that
-    streams report, and whatever the source raises.
+    result tells the turn itself. `interrupted` says that something else was written since the last chunk: what comes
+    then stands behind it, in a part of its own.
+    Raises: ConfigError for what cannot be streamed, SourceFailed for the errors that streams report, and whatever the
+    source raises.
     """
     if source is None:
         return
@@ -45,6 +51,8 @@ async def chunks_of(
         reader = Reader(waiting_calls=waiting_calls, on_usage=on_usage)
         async with aclosing(pieces(source)) as drawn:
             async for piece in drawn:
+                for chunk in reader.interrupt() if interrupted() else ():
+                    yield chunk
                 for chunk in reader.add(piece):
                     yield chunk
         for chunk in reader.close():

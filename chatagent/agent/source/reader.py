@@ -38,6 +38,11 @@ class Reader:
         self._read(piece)
         return self._writer.take()
 
+    def interrupt(self) -> list[Chunk]:
+        """The chunks that end open text: something else stands behind it."""
+        self._writer.end_parts()
+        return self._writer.take()
+
     def close(self) -> list[Chunk]:
         """The chunks that end what is open."""
         for reader in self._readers.values():
