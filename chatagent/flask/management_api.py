@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnprocessableEntity
 
-from chatagent.errors import BadRequest
+from chatagent.agent.duration import seconds
+from chatagent.errors import BadRequest, ConfigError
 from chatagent.flask import records_api
 from chatagent.flask.access import require_manage, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json
-from chatagent.flask.session_api import session_json
+from chatagent.flask.session_api import MAX_TTL_S, session_json
 from chatagent.flask.session_request import read_tags
 from chatagent.redis.session import Session
 from chatagent.runtime.conversation import view
@@ -23,6 +26,8 @@ _SESSION = "/api/v1/sessions/<path:chat_id>"
 #: Messages of one page of a transcript, and at most.
 TRANSCRIPT_PAGE, MAX_TRANSCRIPT_PAGE = 50, 1000
 _MAX_NUMBER = 2**53
+#: Seconds that a public token lives unless said otherwise, as in the published client.
+_TOKEN_TTL_S = 900.0
 
 
 def register(blueprint: Blueprint, gateway: Gateway) -> None:
@@ -63,6 +68,33 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         """
         require_server(gateway.access.identify(request))
         return json_response({"pub": True})
+
+    @blueprint.post("/api/v1/auth/public-tokens")
+    def public_token() -> Response:
+        """What `auth.createPublicToken` calls with a key that it does not sign with (`tr_…_sk_…`)."""
+        require_server(gateway.access.identify(request))
+        body = read_json(request.get_data(cache=False))
+        scopes = body.get("scopes")
+        if not isinstance(scopes, list) or not scopes or not all(isinstance(each, str) and each for each in scopes):
+            raise BadRequest('must be a list of scopes, for example ["read:sessions:ticket-42"]', field="scopes")
+        ttl_s = read_expiration(body.get("expirationTime"), now_s=time.time())
+        return json_response({"token": gateway.access.tokens.mint(scopes, ttl_s=ttl_s)})
+
+
+def read_expiration(value: Any, *, now_s: float) -> float:
+    """Seconds until an expiration time: seconds since 1970, or a duration such as "1h". Raises: BadRequest."""
+    ttl_s = -1.0
+    if value is None:
+        ttl_s = _TOKEN_TTL_S
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        ttl_s = value - now_s
+    elif isinstance(value, str):
+        with suppress(ConfigError):  # told below
+            ttl_s = seconds(value)
+    if not 1 <= ttl_s <= MAX_TTL_S:
+        text = 'must be seconds since 1970, or a duration such as "1h", at most 366 days ahead'
+        raise BadRequest(text, field="expirationTime")
+    return ttl_s
 
 
 def read_changes(body: Mapping[str, Any], session: Session) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 import pytest
@@ -170,3 +171,28 @@ def test_claims_are_for_servers(gateway: GatewayProcess, worker: ScriptedWorker)
         assert http.post("/api/v1/auth/jwt/claims").json() == {"pub": True}
     with gateway.http(gateway.token("write:all")) as http:
         assert http.post("/api/v1/auth/jwt/claims").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("expiration", "ttl_s"),
+    [({}, 900), ({"expirationTime": "1h"}, 3600), ({"expirationTime": int(time.time()) + 500}, 500)],
+)
+def test_a_server_has_public_tokens_minted(
+    gateway: GatewayProcess, worker: ScriptedWorker, expiration: dict[str, Any], ttl_s: int
+) -> None:
+    with gateway.http(SECRET) as http:
+        answer = http.post("/api/v1/auth/public-tokens", json={"scopes": ["read:sessions:c1"], **expiration})
+        assert answer.status_code == 200
+    identity = gateway.tokens.read(answer.json()["token"])
+    assert identity.scopes == {"read:sessions:c1"}
+    assert abs(identity.left_s() - ttl_s) < 60
+
+
+@pytest.mark.parametrize("scopes", [None, [], "admin", ["admin"]])
+@pytest.mark.parametrize("expiration", [1, "soon", True, "900d", []])
+def test_a_public_token_needs_scopes_and_an_end(gateway: GatewayProcess, scopes: object, expiration: object) -> None:
+    with gateway.http(SECRET) as http:
+        for body in ({"scopes": scopes, "expirationTime": expiration}, {"expirationTime": "1h"}):
+            assert http.post("/api/v1/auth/public-tokens", json=body).status_code == 400
+    with gateway.http(gateway.token("write:all")) as http:
+        assert http.post("/api/v1/auth/public-tokens", json={"scopes": ["admin"]}).status_code == 403
