@@ -144,6 +144,17 @@ OPERATIONS: dict[str, Operation] = {
     "chatagent.end_and_continue": Operation(
         _TAG, "End the run (nothing is swapped: runs go on by themselves)", {200: json_answer(ref("RunState"))}
     ),
+    "chatagent.public_token": Operation(
+        _TAG,
+        "Get a token with these scopes",
+        {200: json_answer(obj({"token": STRING}))},
+        (UNAUTHORIZED, FORBIDDEN, *WITH_BODY),
+        body=obj(
+            {"scopes": array(text(1), minItems=1)},
+            {"expirationTime": said({"type": ["number", "string", "null"]}, "Seconds since 1970, or as in `1h`.")},
+        ),
+        who="server",
+    ),
     "chatagent.token_claims": Operation(
         _TAG,
         "Claims for tokens that a server signs itself",
