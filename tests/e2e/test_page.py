@@ -118,6 +118,27 @@ def test_chats_are_listed_and_opened_again(page: Page, playground: Server) -> No
     assert _copied(page) == _text(playground.messages(first)[-1])
 
 
+def test_a_question_of_the_agent_is_answered_in_its_card(page: Page, playground: Server) -> None:
+    # Given a chat whose agent asks the person, seen in the list of another page
+    _open(page, playground, agent="approval")
+    watcher = page.context.new_page()
+    watcher.goto(playground.url)
+    _send(page, "Ask for the reason.")
+    answer = page.get_by_test_id("answer-input")
+    expect(answer).to_be_visible()
+    listed = watcher.locator(f'[data-testid="chat-list-item"][data-chat="{_chat_id(page)}"]')
+    expect(listed).to_have_attribute("data-waiting", "true")
+    # When it is answered
+    answer.fill("it broke")
+    page.get_by_test_id("answer").click()
+    # Then the agent goes on with the answer, and nobody is waited for
+    expect(_answer(page)).to_contain_text("it broke")
+    _wait_ready(page)
+    stored = playground.wait_idle(_chat_id(page))
+    assert [part["output"] for part in stored[-1]["parts"] if part["type"] == "tool-ask_reason"] == ["it broke"]
+    expect(listed).to_have_attribute("data-waiting", "false")
+
+
 def _open(page: Page, server: Server, *, agent: str) -> None:
     """Open the page and choose an agent."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)

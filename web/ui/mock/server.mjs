@@ -207,6 +207,7 @@ class MockGateway {
         })),
         pagination: {},
       });
+    if (path.endsWith('/queue')) return json({ queue: [] });
     if (chat?.[2] === 'stop') return (this.stop(decodeURIComponent(chat[1])), json({}));
     if (chat) {
       const session = this.sessions.get(decodeURIComponent(chat[1]));

@@ -16,6 +16,7 @@ const NORMAL_CLOSURE = 1000;
 
 /** The parts of the page that live outside React, wired together. */
 export interface Playground {
+  api: Api;
   config: Config;
   agents: AgentList;
   tokens: TokenSource;
@@ -87,7 +88,7 @@ export async function createPlayground(door: Door): Promise<Playground> {
     void agents.refresh().catch(() => undefined); // the next loss is noticed by its own request
     void sessions.refresh();
   };
-  return { config, agents, tokens, connection, sessions, chats };
+  return { api, config, agents, tokens, connection, sessions, chats };
 }
 
 export const PlaygroundContext = createContext<Playground | null>(null);

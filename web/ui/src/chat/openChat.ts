@@ -1,11 +1,18 @@
 import { Chat } from '@ai-sdk/react';
 import type { ChatTransport, UIMessage } from 'ai';
-import { lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai';
+import {
+  getToolName,
+  lastAssistantMessageIsCompleteWithApprovalResponses,
+  lastAssistantMessageIsCompleteWithToolCalls,
+} from 'ai';
 import { backoffMs, pause } from '../lib/backoff';
+import { newChatId } from '../lib/ids';
 import { Observable } from '../lib/observable';
-import type { Api, History } from '../server/api';
+import type { Api, Busy, History } from '../server/api';
 import { explain, isNetworkError } from '../server/errors';
 import { isActive, mergeHistory } from './history';
+import type { ToolPart } from './parts';
+import { type Waiting, WaitingLine } from './waitingLine';
 
 /** Milliseconds that a stop may take on the server before we show that the agent is still at work. */
 const STOP_PATIENCE_MS = 10_000;
@@ -14,7 +21,7 @@ const STOP_LOOK_MS = 250;
 
 /** What an open chat needs from the page around it. */
 export interface Surroundings {
-  api: Pick<Api, 'history' | 'stop'>;
+  api: Pick<Api, 'history' | 'stop' | 'submit' | 'queue' | 'edit' | 'cancel'>;
   transport: ChatTransport<UIMessage>;
   /** Lets the next abort frame of this chat through. */
   allowAbort: (chatId: string) => void;
@@ -47,6 +54,8 @@ export class OpenChat extends Observable {
   problem: string | null = null;
   /** The stream broke off with the connection; mended by {@link sync} once the server is back. */
   dropped = false;
+  /** The messages that wait while the agent answers another. */
+  readonly line: WaitingLine;
   #streams = 0;
   #stopAskedAt: number | null = null;
   #syncing: Promise<void> | null = null;
@@ -56,10 +65,13 @@ export class OpenChat extends Observable {
     readonly around: Surroundings,
   ) {
     super();
+    this.line = new WaitingLine(id, around.api, this.#noteLine);
     this.chat = new Chat<UIMessage>({
       id,
       transport: around.transport,
-      sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
+      sendAutomaticallyWhen: (at) =>
+        lastAssistantMessageIsCompleteWithApprovalResponses(at) ||
+        lastAssistantMessageIsCompleteWithToolCalls(at),
       onFinish: this.#finished,
       onError: this.#failed,
     });
@@ -111,15 +123,47 @@ export class OpenChat extends Observable {
     if (this.phase === 'ready' && !this.waiting && this.chat.status === 'ready') await this.sync();
   }
 
-  async send(text: string): Promise<void> {
+  /** Asks; while the agent answers, the message waits in line, or steers the running answer. */
+  async send(text: string, busy: Busy = 'enqueue'): Promise<void> {
+    if (this.busy) {
+      await this.line.add(
+        { id: newChatId(), role: 'user', parts: [{ type: 'text', text }] },
+        busy,
+        this.agent,
+      );
+      return this.#catchUp();
+    }
     this.undelivered = null;
     this.#begin();
     await this.chat.sendMessage({ text });
+    await this.#next();
+  }
+
+  /** The waiting messages that the page does not show elsewhere by now. */
+  get waitingLine(): Waiting[] {
+    return this.line.without(this.chat.messages);
+  }
+
+  /** The server says that something happened in this chat. */
+  async heard(running: boolean): Promise<void> {
+    if (this.phase !== 'ready') return;
+    if (running && !this.waiting && this.chat.status === 'ready') await this.sync();
+    else if (this.line.all.length > 0) await this.line.refresh();
+  }
+
+  /** Answers a tool call that waits for the person; an error says why there is no answer. */
+  async answer(part: ToolPart, given: { output: unknown } | { errorText: string }): Promise<void> {
+    this.#begin();
+    const call = { tool: getToolName(part), toolCallId: part.toolCallId };
+    await this.chat.addToolOutput(
+      'output' in given ? { ...call, ...given } : { ...call, ...given, state: 'output-error' },
+    );
   }
 
   async regenerate(): Promise<void> {
     this.#begin();
     await this.chat.regenerate();
+    await this.#next();
   }
 
   async approve(approvalId: string, approved: boolean): Promise<void> {
@@ -135,6 +179,7 @@ export class OpenChat extends Observable {
       this.problem = `The agent may still be at work: ${explain(error)}`;
     });
     await Promise.all([this.chat.stop(), told]);
+    if (this.line.all.length > 0) this.#stopAskedAt = null; // what waited is answered now
     await this.sync();
     this.#stopAskedAt = null;
   }
@@ -167,6 +212,7 @@ export class OpenChat extends Observable {
   async #sync(): Promise<void> {
     for (let attempt = 0; !isBusy(this.chat); attempt += 1) {
       const history = await this.around.api.history(this.id);
+      await this.line.refresh();
       if (isBusy(this.chat)) return; // the user was quicker
       const active = this.#adopt(history);
       if (!active) return;
@@ -182,7 +228,8 @@ export class OpenChat extends Observable {
 
   #adopt(history: History | null): boolean {
     const active = history !== null && isActive(history.status);
-    const { messages, undelivered } = mergeHistory(this.chat.messages, history?.messages ?? [], active);
+    const stored = this.line.unasked(history?.messages ?? []);
+    const { messages, undelivered } = mergeHistory(this.chat.messages, stored, active);
     this.chat.messages = messages;
     if (this.dropped) this.chat.clearError();
     this.dropped = false;
@@ -194,6 +241,16 @@ export class OpenChat extends Observable {
     this.catchingUp = active && !this.#isStopping();
     this.#tell();
     return active;
+  }
+
+  /** For a message that came when the answer had just ended. */
+  async #catchUp(): Promise<void> {
+    if (!this.busy) await this.sync();
+  }
+
+  /** Goes on with what waited for the end of an answer. */
+  async #next(): Promise<void> {
+    if (this.line.all.length > 0 && !this.dropped && this.chat.status === 'ready') await this.sync();
   }
 
   /** Reads the running answer to its end. False when there was none to read. */
@@ -240,6 +297,11 @@ export class OpenChat extends Observable {
     if (!isNetworkError(error)) this.dropped = false;
     else if (this.phase !== 'new') this.dropped = true;
     this.problem = explain(error);
+    this.#tell();
+  };
+
+  readonly #noteLine = (problem: string | null): void => {
+    this.problem = problem ?? this.problem;
     this.#tell();
   };
 

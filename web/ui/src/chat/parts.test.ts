@@ -32,10 +32,10 @@ describe('blocksOf', () => {
 
   it('joins neighbouring files and shows data by its name', () => {
     const file = { type: 'file', url: 'data:,x', mediaType: 'text/plain' } as const;
-    const blocks = blocksOf([file, file, { type: 'data-progress', data: { pct: 1 } }]);
+    const blocks = blocksOf([file, file, { type: 'data-chart', data: { pct: 1 } }]);
     expect(blocks).toMatchObject([
       { kind: 'files', files: [file, file] },
-      { kind: 'data', name: 'progress', data: { pct: 1 } },
+      { kind: 'data', name: 'chart', data: { pct: 1 } },
     ]);
   });
 
@@ -73,4 +73,19 @@ it('copies the text alone', () => {
     ],
   };
   expect(textOf(message)).toBe('One.\n\nTwo.');
+});
+
+it('shows progress as a line and the marks of the server as quiet dividers, or not at all', () => {
+  const data = (type: string, value: unknown) => ({ type: `data-${type}`, data: value }) as never;
+  const blocks = blocksOf([
+    data('progress', { source: 'queue', status: 'reading' }),
+    data('progress', { source: 'heapq', status: 'done' }),
+    data('compacted', {}),
+    data('turn-end', { reason: 'stopped' }),
+  ]);
+  expect(blocks).toMatchObject([
+    { kind: 'progress', text: 'queue: reading', done: false },
+    { kind: 'progress', text: 'heapq: done', done: true },
+    { kind: 'mark' },
+  ]);
 });

@@ -22,6 +22,8 @@ export type Block = { key: string } & (
   | { kind: 'files'; files: Attachment[] }
   | { kind: 'data'; name: string; data: unknown }
   | { kind: 'steering'; text: string }
+  | { kind: 'progress'; text: string; done: boolean }
+  | { kind: 'mark'; text: string }
 );
 
 type Part = UIMessage['parts'][number];
@@ -79,8 +81,29 @@ function blockOf(part: Part, key: string): Block | null {
   }
 }
 
-function dataBlock(part: DataUIPart<UIDataTypes>, key: string): Block {
+/** Words of a divider for the marks that the server itself sets; the empty ones show nothing. */
+const MARKS: Record<string, string> = {
+  'data-background-injected': 'The agent was told something new',
+  'data-compacted': 'What came before was summed up',
+  'data-turn-end': '',
+};
+
+function dataBlock(part: DataUIPart<UIDataTypes>, key: string): Block | null {
+  const mark = MARKS[part.type];
+  if (mark !== undefined) return mark === '' ? null : { key, kind: 'mark', text: mark };
+  if (part.type === 'data-progress') {
+    const done = (part.data as { status?: unknown } | null)?.status === 'done';
+    return { key, kind: 'progress', text: progressOf(part.data), done };
+  }
   return { key, kind: 'data', name: part.type.slice('data-'.length), data: part.data };
+}
+
+/** Progress in one line: `queue: reading`. */
+function progressOf(data: unknown): string {
+  if (typeof data !== 'object' || data === null) return String(data);
+  return Object.values(data)
+    .map((value) => (typeof value === 'string' ? value : JSON.stringify(value)))
+    .join(': ');
 }
 
 function join(last: Block | undefined, next: Block): Block | null {

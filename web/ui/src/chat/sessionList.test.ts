@@ -18,7 +18,7 @@ const never = (): Promise<never> => Promise.reject(new Error('not called here'))
 
 function opened(id: string): OpenChat {
   return new OpenChat(id, {
-    api: { history: never, stop: never },
+    api: { history: never, stop: never, submit: never, queue: never, edit: never, cancel: never },
     transport: { sendMessages: never, reconnectToStream: never },
     allowAbort: () => undefined,
     preferredAgent: () => 'support',
@@ -93,5 +93,21 @@ describe('SessionList', () => {
     await list.refresh();
     await list.refresh();
     expect([list.state, list.sessions.length, list.problem]).toEqual(['ready', 1, 'no']);
+  });
+
+  it('takes in what the feed tells: who runs, who waits for the user, who is gone', async () => {
+    const list = new SessionList({
+      sessions: () => Promise.resolve({ data: [listed('a', '2026-01-01T00:00:00Z')] }),
+    });
+    await list.refresh();
+    const tell = (state: string): unknown => {
+      list.heard({ sessionId: 'session_a', state });
+      return listEntries(list.sessions, [])[0];
+    };
+    expect(tell('running')).toMatchObject({ chatId: 'a', title: 'a', running: true, waiting: false });
+    expect(tell('waiting')).toMatchObject({ running: false, waiting: true });
+    await list.refresh();
+    expect(listEntries(list.sessions, [])[0]?.waiting).toBe(true);
+    expect(tell('gone')).toBeUndefined();
   });
 });

@@ -1,6 +1,7 @@
 import { Observable } from '../lib/observable';
 import type { Api, Session } from '../server/api';
 import { explain } from '../server/errors';
+import type { FeedChat } from '../server/feed';
 import { isActive } from './history';
 import type { OpenChat } from './openChat';
 import { textOf } from './parts';
@@ -12,6 +13,8 @@ export interface ListEntry {
   agent: string | null;
   updatedAt: Date;
   running: boolean;
+  /** The agent asked the user something. */
+  waiting: boolean;
 }
 
 /** The user's past chats, as the server lists them. */
@@ -35,6 +38,14 @@ export class SessionList extends Observable {
     if (this.next !== null) await this.#read(this.next);
   };
 
+  /** Takes in how a chat stands now. */
+  readonly heard = (chat: FeedChat): void => {
+    const rest = this.sessions.filter((session) => session.id !== chat.sessionId);
+    const known = this.sessions.find((session) => session.id === chat.sessionId);
+    this.sessions = chat.state === 'gone' ? rest : [sessionOf(chat, known), ...rest];
+    this.changed();
+  };
+
   titleOf(chatId: string): string | null {
     return this.sessions.find((session) => session.externalId === chatId)?.title ?? null;
   }
@@ -44,7 +55,9 @@ export class SessionList extends Observable {
       const page = await this.api.sessions(after);
       const fresh = new Set(page.data.map((session) => session.id));
       const first = this.sessions.length === 0;
-      this.sessions = [...page.data, ...this.sessions.filter((session) => !fresh.has(session.id))];
+      const waiting = new Map(this.sessions.map((session) => [session.id, session.waiting ?? false]));
+      const listed = page.data.map((each) => ({ ...each, waiting: waiting.get(each.id) ?? false }));
+      this.sessions = [...listed, ...this.sessions.filter((session) => !fresh.has(session.id))];
       if (first || after !== undefined) this.next = page.pagination?.next ?? null;
       this.state = 'ready';
       this.problem = null;
@@ -80,6 +93,20 @@ function entryOf(session: Session): ListEntry {
     agent: session.taskIdentifier,
     updatedAt: dateOf(session.updatedAt) ?? dateOf(session.createdAt) ?? new Date(0),
     running: isActive(session.status),
+    waiting: !isActive(session.status) && (session.waiting ?? false),
+  };
+}
+
+function sessionOf(chat: FeedChat, known: Session | undefined): Session {
+  return {
+    id: chat.sessionId,
+    externalId: chat.id ?? known?.externalId ?? chat.sessionId,
+    taskIdentifier: chat.agent ?? known?.taskIdentifier ?? '',
+    status: chat.state === 'running' || chat.state === 'queued' ? chat.state : 'idle',
+    waiting: chat.state === 'waiting',
+    title: chat.title ?? known?.title ?? null,
+    createdAt: chat.createdAt ?? known?.createdAt ?? 0,
+    updatedAt: chat.updatedAt ?? known?.updatedAt ?? 0,
   };
 }
 
@@ -97,6 +124,7 @@ function overlay(chat: OpenChat, listed: ListEntry | undefined): ListEntry {
     agent: chat.agent ?? listed?.agent ?? null,
     updatedAt: new Date(known),
     // Once something happened here we know better than a list that may be a while old.
+    waiting: !chat.busy && (listed?.waiting ?? false),
     running: chat.busy || (chat.activeAt === null && (listed?.running ?? false)),
   };
 }

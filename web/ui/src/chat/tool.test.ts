@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ToolPart } from './parts';
-import { previewOf, toolFace } from './tool';
+import { askedOf, messageIn, previewOf, toolFace, typedOutput } from './tool';
 
 const call = { type: 'tool-search_docs', toolCallId: 'c', state: 'input-available', input: { q: 'x' } };
 const part = (more: object): ToolPart => ({ ...call, ...more }) as ToolPart;
@@ -44,4 +44,28 @@ describe('previewOf', () => {
   it('cuts long values', () => {
     expect(previewOf({ q: 'x'.repeat(80) })).toHaveLength('q: '.length + 60);
   });
+});
+
+describe('a call that waits for the person', () => {
+  it('says so', () => {
+    expect(toolFace(part({}), false, true)).toMatchObject({ label: 'Needs your answer', tone: 'asking' });
+  });
+
+  it('asks what its input says', () => {
+    expect(askedOf({ question: 'Why?', options: ['late', 3] })).toEqual({
+      question: 'Why?',
+      options: ['late'],
+    });
+    expect(askedOf('Why?')).toEqual({ question: null, options: [] });
+  });
+
+  it('is answered with JSON where one typed it, else with the text', () => {
+    expect(['{"a": 1}', '[2]', '5', '{oops'].map(typedOutput)).toEqual([{ a: 1 }, [2], '5', '{oops']);
+  });
+});
+
+it('knows the message of a sub-agent from other outputs', () => {
+  const message = { id: 'm', role: 'assistant', parts: [] };
+  expect(messageIn(message)).toBe(message);
+  expect([messageIn(null), messageIn('x'), messageIn({ role: 'assistant' })]).toEqual([null, null, null]);
 });

@@ -1,4 +1,4 @@
-import { getToolName } from 'ai';
+import { getToolName, type UIMessage } from 'ai';
 import type { ToolPart } from './parts';
 
 export interface ToolFace {
@@ -10,14 +10,15 @@ export interface ToolFace {
   preview: string;
 }
 
-/** What the folded card of a tool call shows. `live`: its answer is still running. */
-export function toolFace(part: ToolPart, live: boolean): ToolFace {
+/** What the folded card of a tool call shows. `live`: its answer is still running; `mine`: it waits for us. */
+export function toolFace(part: ToolPart, live: boolean, mine = false): ToolFace {
   const face = { name: part.title ?? getToolName(part), preview: previewOf(part.input) };
   const unfinished = { ...face, label: 'Unfinished', tone: 'unfinished' } as const;
   switch (part.state) {
     case 'input-streaming':
       return live ? { ...face, label: 'Preparing', tone: 'working' } : unfinished;
     case 'input-available':
+      if (mine) return { ...face, label: 'Needs your answer', tone: 'asking' };
       return live ? { ...face, label: 'Running', tone: 'working' } : unfinished;
     case 'approval-requested':
       return { ...face, label: 'Needs your approval', tone: 'asking' };
@@ -50,4 +51,27 @@ function short(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   const line = text.replace(/\s+/g, ' ').trim();
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}
+
+/** What a call that the page has to answer asks: its question and the answers it offers, where its input has them. */
+export function askedOf(input: unknown): { question: string | null; options: string[] } {
+  const { question, options } = (input ?? {}) as { question?: unknown; options?: unknown };
+  const offered = Array.isArray(options) ? options.filter((option) => typeof option === 'string') : [];
+  return { question: typeof question === 'string' ? question : null, options: offered };
+}
+
+/** What was typed as a tool's output: an object or a list when it is the JSON of one, else the text. */
+export function typedOutput(text: string): unknown {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text; // it only looked like JSON
+  }
+}
+
+/** The message that a tool gave, when it is one: what a sub-agent said. */
+export function messageIn(output: unknown): UIMessage | null {
+  const { role, parts } = (output ?? {}) as { role?: unknown; parts?: unknown };
+  return role === 'assistant' && Array.isArray(parts) ? (output as UIMessage) : null;
 }

@@ -11,6 +11,7 @@ import { Composer } from './Composer';
 import { EmptyState } from './EmptyState';
 import { MessageList } from './MessageList';
 import { ProblemBanner } from './ProblemBanner';
+import { WaitingList } from './WaitingList';
 import { type ShownStatus, StatusLine } from './StatusLine';
 import { useStickToBottom } from './useStickToBottom';
 
@@ -35,10 +36,10 @@ export function ChatPane({ open, input }: Props) {
   useEffect(() => {
     open.noticed();
   }, [open, status, count]);
-  const send = (text: string): void => {
+  const send = (text: string, steer = false): void => {
     // A draft gets its address with its first message; by `replace`, so that Back leaves the chat.
     if (!open.begun) window.location.replace(chatUrl(open.id));
-    void open.send(text);
+    void open.send(text, steer ? 'steer' : 'enqueue');
     jump();
   };
 
@@ -49,6 +50,7 @@ export function ChatPane({ open, input }: Props) {
           {open.phase === 'loading' && shown.length === 0 && <Skeleton />}
           {!open.begun && <EmptyState open={open} ask={send} />}
           <MessageList open={open} messages={shown} busy={busy} />
+          <WaitingList open={open} />
           <ProblemBanner open={open} error={status === 'error' ? error : undefined} />
         </div>
       </div>
@@ -62,7 +64,7 @@ export function ChatPane({ open, input }: Props) {
           key={open.id}
           chatId={open.id}
           input={input}
-          waiting={open.waiting}
+          waiting={open.waiting && !open.busy}
           busy={busy}
           send={send}
           stop={() => void open.stop()}

@@ -17,7 +17,7 @@ function composer(state: { waiting?: boolean; busy?: boolean } = {}, chatId = `c
       input={createRef()}
       waiting={state.waiting ?? false}
       busy={state.busy ?? false}
-      send={(text) => sent.push(text)}
+      send={(text, steer) => sent.push(steer ? `steer: ${text}` : text)}
       stop={() => (stops += 1)}
     />,
   );
@@ -72,4 +72,20 @@ it('remembers a draft while another chat is looked at', () => {
   unmount();
   composer({}, 'draft');
   expect(field().value).toBe('half a thou');
+});
+
+it('queues with Enter and steers with Ctrl+Enter while an answer is under way', () => {
+  const { sent } = composer({ busy: true });
+  for (const keys of [{}, { ctrlKey: true }, { metaKey: true }]) {
+    type('more');
+    press(keys);
+  }
+  expect(sent).toEqual(['more', 'steer: more', 'steer: more']);
+});
+
+it('does not steer what is not under way', () => {
+  const { sent } = composer();
+  type('hello');
+  press({ ctrlKey: true });
+  expect(sent).toEqual(['hello']);
 });

@@ -12,11 +12,12 @@ interface Props {
   waiting: boolean;
   /** An answer is under way and can be stopped. */
   busy: boolean;
-  send: (text: string) => void;
+  /** `steer`: into the answer that is under way. */
+  send: (text: string, steer: boolean) => void;
   stop: () => void;
 }
 
-/** The message field: Enter sends, Shift+Enter makes a new line. */
+/** The message field: Enter sends, or queues while the agent answers; Ctrl+Enter steers; Shift+Enter: a new line. */
 export function Composer({ chatId, input, waiting, busy, send, stop }: Props) {
   const [text, setText] = useState(drafts.get(chatId) ?? '');
   const mouse = useMedia('(pointer: fine)');
@@ -27,15 +28,15 @@ export function Composer({ chatId, input, waiting, busy, send, stop }: Props) {
     setText(value);
     drafts.set(chatId, value);
   };
-  const submit = (): void => {
+  const submit = (steer = false): void => {
     if (waiting || text.trim() === '') return;
     change('');
-    send(text.trim());
+    send(text.trim(), busy && steer);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
-    submit();
+    submit(event.ctrlKey || event.metaKey);
   };
 
   return (
@@ -63,7 +64,7 @@ export function Composer({ chatId, input, waiting, busy, send, stop }: Props) {
           onKeyDown={onKeyDown}
         />
       </div>
-      {busy ? (
+      {busy && (
         <button
           type="button"
           className="round"
@@ -74,12 +75,13 @@ export function Composer({ chatId, input, waiting, busy, send, stop }: Props) {
         >
           <Square aria-hidden fill="currentColor" />
         </button>
-      ) : (
+      )}
+      {(!busy || text.trim() !== '') && (
         <button
           type="submit"
           className="round"
-          aria-label="Send"
-          title="Send (Enter)"
+          aria-label={busy ? 'Queue' : 'Send'}
+          title={busy ? 'Queue (Enter), steer (Ctrl+Enter)' : 'Send (Enter)'}
           data-testid="send"
           disabled={waiting || text.trim() === ''}
         >

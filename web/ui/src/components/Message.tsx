@@ -1,7 +1,8 @@
 import type { UIMessage } from 'ai';
 import { RotateCw } from 'lucide-react';
 import { memo } from 'react';
-import { type Block, blocksOf, sourcesOf, textOf } from '../chat/parts';
+import { type Block, blocksOf, sourcesOf, textOf, type ToolPart } from '../chat/parts';
+import type { ToolAnswer } from './AnswerForm';
 import { CopyButton } from './CopyButton';
 import { DataCard } from './DataCard';
 import { Files } from './Files';
@@ -17,10 +18,12 @@ interface Props {
   live: boolean;
   latest: boolean;
   approve: (id: string, approved: boolean) => void;
+  answer: (part: ToolPart, given: ToolAnswer) => void;
   regenerate: (() => void) | undefined;
 }
 
-const MessageView = memo(function MessageView({ message, live, latest, approve, regenerate }: Props) {
+const MessageView = memo(function MessageView(props: Props) {
+  const { message, live, latest, approve, answer, regenerate } = props;
   const blocks = blocksOf(message.parts);
   const text = textOf(message);
   const mine = message.role === 'user';
@@ -41,6 +44,7 @@ const MessageView = memo(function MessageView({ message, live, latest, approve, 
             live={live}
             growing={live && index === blocks.length - 1}
             approve={approve}
+            answer={latest && !live ? answer : undefined}
           />
         ))}
         <Sources sources={sourcesOf(message.parts)} />
@@ -82,9 +86,10 @@ interface BlockProps {
   live: boolean;
   growing: boolean;
   approve: (id: string, approved: boolean) => void;
+  answer: ((part: ToolPart, given: ToolAnswer) => void) | undefined;
 }
 
-function BlockView({ block, mine, live, growing, approve }: BlockProps) {
+function BlockView({ block, mine, live, growing, approve, answer }: BlockProps) {
   switch (block.kind) {
     case 'text':
       return (
@@ -95,14 +100,52 @@ function BlockView({ block, mine, live, growing, approve }: BlockProps) {
     case 'reasoning':
       return <Reasoning text={block.text} thinking={growing} />;
     case 'tool':
-      return <ToolCard part={block.part} live={live} approve={approve} />;
+      return (
+        <ToolCard part={block.part} live={live} approve={approve} answer={answer} nested={nestedMessage} />
+      );
     case 'files':
       return <Files files={block.files} />;
     case 'data':
       return <DataCard name={block.name} data={block.data} />;
     case 'steering':
-      return <p className="steering">{block.text}</p>;
+      return (
+        <p className="steering" data-testid="steering">
+          {block.text}
+        </p>
+      );
+    case 'progress':
+      return (
+        <p className="progress" data-testid="progress" data-done={block.done}>
+          {block.text}
+        </p>
+      );
+    case 'mark':
+      return (
+        <p className="mark" data-testid="mark">
+          {block.text}
+        </p>
+      );
   }
+}
+
+/** What a sub-agent said, inside the card of the tool that called it. Its calls are its own: none waits for us. */
+function nestedMessage(message: UIMessage) {
+  const nothing = (): void => undefined;
+  return (
+    <div className="message-body" data-testid="nested-message">
+      {blocksOf(message.parts).map((block) => (
+        <BlockView
+          key={block.key}
+          block={block}
+          mine={false}
+          live={false}
+          growing={false}
+          approve={nothing}
+          answer={undefined}
+        />
+      ))}
+    </div>
+  );
 }
 
 /** The model and the tokens, where the agent sends them in the message's metadata. */

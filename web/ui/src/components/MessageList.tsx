@@ -3,6 +3,8 @@ import { useCallback } from 'react';
 import type { OpenChat } from '../chat/openChat';
 import { useObserved } from '../lib/observable';
 import { usePlayground } from '../playground';
+import type { ToolPart } from '../chat/parts';
+import type { ToolAnswer } from './AnswerForm';
 import { Message } from './Message';
 
 interface Props {
@@ -23,6 +25,12 @@ export function MessageList({ open, messages, busy }: Props) {
     },
     [open],
   );
+  const answer = useCallback(
+    (part: ToolPart, given: ToolAnswer) => {
+      void open.answer(part, given);
+    },
+    [open],
+  );
   const regenerate = useCallback(() => {
     void open.regenerate();
   }, [open]);
@@ -38,6 +46,7 @@ export function MessageList({ open, messages, busy }: Props) {
           live={live && index === last && message.role === 'assistant'}
           latest={index === last}
           approve={approve}
+          answer={answer}
           regenerate={index === last && !open.waiting && state === 'online' ? regenerate : undefined}
         />
       ))}

@@ -79,7 +79,7 @@ interface LinkProps {
 }
 
 function ChatLink({ entry, now, current, onClick }: LinkProps) {
-  const { chatId, title, agent, running, updatedAt } = entry;
+  const { chatId, title, agent, running, waiting, updatedAt } = entry;
   return (
     <a
       href={chatHref(chatId)}
@@ -88,6 +88,7 @@ function ChatLink({ entry, now, current, onClick }: LinkProps) {
       data-testid="chat-list-item"
       data-chat={chatId}
       data-running={running}
+      data-waiting={waiting}
       onClick={onClick}
     >
       <span className="chat-link-title">{title}</span>
@@ -95,6 +96,11 @@ function ChatLink({ entry, now, current, onClick }: LinkProps) {
         {running && (
           <span className="running">
             <span className="sr-only">answering</span>
+          </span>
+        )}
+        {waiting && (
+          <span className="needs-you" title="Waits for you">
+            <span className="sr-only">waits for you</span>
           </span>
         )}
         <span className="chat-link-agent">{agent}</span>

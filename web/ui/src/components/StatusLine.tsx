@@ -20,7 +20,7 @@ export function StatusLine({ status, dropped }: { status: ShownStatus; dropped: 
       <span className="keys" aria-hidden hidden={dropped}>
         {busy ? (
           <>
-            <kbd>Esc</kbd> stops
+            <kbd>Enter</kbd> queues · <kbd>Ctrl</kbd> <kbd>Enter</kbd> steers · <kbd>Esc</kbd> stops
           </>
         ) : (
           <>

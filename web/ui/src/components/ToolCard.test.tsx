@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { cleanup, fireEvent, render, screen } from '@testing-library/react';
+import type { UIMessage } from 'ai';
 import { afterEach, expect, it } from 'vitest';
 import type { ToolPart } from '../chat/parts';
 import { ToolCard } from './ToolCard';
@@ -49,4 +50,53 @@ it('asks for approval with its input in view, and passes the answer on', () => {
     ['a1', false],
     ['a1', true],
   ]);
+});
+
+function question(more: object = {}): unknown[] {
+  const given: unknown[] = [];
+  const call = { type: 'tool-ask', toolCallId: 'c', state: 'input-available' };
+  const input = { question: 'Why?', options: ['late', 'broken'] };
+  const part = { ...call, input, ...more } as ToolPart;
+  const answer = (_: ToolPart, what: unknown): void => void given.push(what);
+  render(<ToolCard part={part} live={false} approve={() => undefined} answer={answer} />);
+  return given;
+}
+
+const typeAnswer = (value: string): void =>
+  void fireEvent.change(screen.getByTestId('answer-input'), { target: { value } });
+
+it('is answered by an option, by text, by JSON, or refused with a reason', () => {
+  const given = question();
+  fireEvent.click(screen.getByText('broken'));
+  typeAnswer('it leaks');
+  fireEvent.click(screen.getByTestId('answer'));
+  fireEvent.click(screen.getByTestId('answer-error'));
+  typeAnswer('{"why": 1}');
+  fireEvent.click(screen.getByTestId('answer'));
+  expect(given).toEqual([
+    { output: 'broken' },
+    { output: 'it leaks' },
+    { errorText: 'it leaks' },
+    { output: { why: 1 } },
+  ]);
+});
+
+it('asks nothing of a call that the provider runs, or that has an output', () => {
+  question({ providerExecuted: true });
+  question({ state: 'output-available', output: 'late' });
+  expect(screen.queryByTestId('answer-input')).toBeNull();
+});
+
+it('draws what a sub-agent said as a message', () => {
+  const output = { id: 'm', role: 'assistant', parts: [{ type: 'text', text: 'found it' }] };
+  const part = {
+    type: 'tool-sub',
+    toolCallId: 'c',
+    state: 'output-available',
+    input: {},
+    output,
+  } as ToolPart;
+  const nested = (message: UIMessage) => <b>{message.parts.length} part</b>;
+  render(<ToolCard part={part} live={false} approve={() => undefined} nested={nested} />);
+  expect(screen.getByText('1 part')).toBeDefined();
 });

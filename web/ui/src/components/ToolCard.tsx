@@ -1,7 +1,9 @@
+import type { UIMessage } from 'ai';
 import { Ban, Check, CircleDashed, LoaderCircle, ShieldQuestion, TriangleAlert } from 'lucide-react';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import type { ToolPart } from '../chat/parts';
-import { type ToolFace, toolFace } from '../chat/tool';
+import { messageIn, type ToolFace, toolFace } from '../chat/tool';
+import { AnswerForm, type ToolAnswer } from './AnswerForm';
 import { Disclosure } from './Disclosure';
 import { Value } from './Value';
 
@@ -18,14 +20,20 @@ interface Props {
   part: ToolPart;
   live: boolean;
   approve: (id: string, approved: boolean) => void;
+  /** There only while a call of this message may wait for the person. */
+  answer?: ((part: ToolPart, given: ToolAnswer) => void) | undefined;
+  /** How to draw the message of a sub-agent. */
+  nested?: ((message: UIMessage) => ReactNode) | undefined;
 }
 
 /** One tool call: folded to a line, with its input and what it gave inside. */
-export function ToolCard({ part, live, approve }: Props) {
+export function ToolCard({ part, live, approve, answer, nested }: Props) {
   const [chosen, setChosen] = useState<boolean | null>(null);
-  const face = toolFace(part, live);
+  const mine = answer !== undefined && !live && part.state === 'input-available' && !part.providerExecuted;
+  const face = toolFace(part, live, mine);
+  const said = nested !== undefined && part.state === 'output-available' ? messageIn(part.output) : null;
   const asking = part.state === 'approval-requested';
-  const open = chosen ?? asking;
+  const open = chosen ?? (asking || said !== null);
   const Icon = ICONS[face.tone];
   const head = (
     <>
@@ -51,12 +59,21 @@ export function ToolCard({ part, live, approve }: Props) {
         head={head}
       >
         <Value title="Input" value={part.input} />
-        {part.state === 'output-available' && <Value title="Output" value={part.output} />}
+        {said !== null && <div className="nested">{nested?.(said)}</div>}
+        {part.state === 'output-available' && said === null && <Value title="Output" value={part.output} />}
         {part.state === 'output-error' && <p className="tool-error">{part.errorText}</p>}
         {part.state === 'output-denied' && (
           <p className="tool-error">{part.approval.reason ?? 'You did not allow this call.'}</p>
         )}
       </Disclosure>
+      {mine && (
+        <AnswerForm
+          input={part.input}
+          answer={(given) => {
+            answer(part, given);
+          }}
+        />
+      )}
       {asking && (
         <Approval
           reason={part.approval.requestReason}

@@ -1,5 +1,5 @@
 import { useEffect } from 'react';
-import { isActive } from '../chat/history';
+import { type FeedChat, followFeed } from '../server/feed';
 import { useObserved } from '../lib/observable';
 import { chatIdOf } from '../lib/route';
 import type { Playground } from '../playground';
@@ -9,7 +9,7 @@ const LOOK_MS = 5_000;
 
 /**
  * Keeps the lists fresh: after every answer of this page, whenever the page comes into view, and every few
- * seconds while something is awaited from elsewhere (an agent to come online, a chat that another tab runs).
+ * seconds while an agent is awaited to come online. How chats stand is told by the feed.
  */
 export function useUpkeep(playground: Playground): void {
   const { agents, chats, sessions } = playground;
@@ -17,11 +17,20 @@ export function useUpkeep(playground: Playground): void {
   useObserved(chats);
   useObserved(sessions);
   const busy = chats.all().filter((open) => open.busy);
-  const elsewhere = sessions.sessions.some(
-    (session) => isActive(session.status) && chats.find(session.externalId)?.activeAt == null,
-  );
   const unserved = busy.some((open) => agents.find(open.agent)?.online === false);
-  const awaited = elsewhere || unserved || !agents.anyOnline;
+  const awaited = unserved || !agents.anyOnline;
+
+  useEffect(() => {
+    const leave = new AbortController();
+    const heard = (chat: FeedChat): void => {
+      sessions.heard(chat);
+      void chats.find(chat.id ?? '')?.heard(chat.state === 'running');
+    };
+    void followFeed(playground.api, heard, leave.signal);
+    return () => {
+      leave.abort();
+    };
+  }, [playground, chats, sessions]);
 
   useEffect(() => {
     void sessions.refresh();
@@ -30,7 +39,7 @@ export function useUpkeep(playground: Playground): void {
   useEffect(() => {
     if (!awaited) return;
     const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') look(playground);
+      if (document.visibilityState === 'visible') lookForAgents(playground);
     }, LOOK_MS);
     return () => {
       clearInterval(timer);
@@ -41,17 +50,17 @@ export function useUpkeep(playground: Playground): void {
     const onVisible = (): void => {
       if (document.visibilityState !== 'visible') return;
       playground.connection.hurry();
-      look(playground);
+      void sessions.refresh();
+      lookForAgents(playground);
       void chats.find(chatIdOf(new URL(window.location.href)) ?? '')?.refresh();
     };
     document.addEventListener('visibilitychange', onVisible);
     return () => {
       document.removeEventListener('visibilitychange', onVisible);
     };
-  }, [chats, playground]);
+  }, [chats, playground, sessions]);
 }
 
-function look({ agents, sessions }: Playground): void {
-  void sessions.refresh();
+function lookForAgents({ agents }: Playground): void {
   void agents.refresh().catch(() => undefined); // a lost connection is noticed and mended elsewhere
 }

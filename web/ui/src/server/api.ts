@@ -26,6 +26,8 @@ export interface Session {
   externalId: string;
   taskIdentifier: string;
   status: SessionStatus;
+  /** Told by the feed: the agent asked the user something. */
+  waiting?: boolean;
   title?: string | null;
   createdAt: string | number;
   updatedAt: string | number;
@@ -34,6 +36,16 @@ export interface Session {
 export interface SessionPage {
   data: Session[];
   pagination?: { next?: string | null };
+}
+
+export type Busy = 'enqueue' | 'steer';
+
+/** A message that waits for the running answer to end, or for its next step. */
+export interface Queued {
+  seq: number;
+  busy: string | null;
+  messageId?: string | null;
+  message?: UIMessage | null;
 }
 
 export interface History {
@@ -95,9 +107,41 @@ export class Api {
     }
   }
 
+  /** Puts a message behind (`enqueue`) or into (`steer`) the running answer. Does not wait for what it brings. */
+  async submit(id: string, message: UIMessage, busy: Busy, agent: string | null): Promise<void> {
+    const body = { id, message, busy, ...(agent === null ? {} : { agent }) };
+    const response = await this.#request('api/chat', { method: 'POST', body });
+    await response.body?.cancel(); // the page reads answers elsewhere
+  }
+
+  /** The messages that wait in a chat; none in one that the server does not know. */
+  async queue(chatId: string): Promise<Queued[]> {
+    try {
+      return (await this.#json<{ queue: Queued[] }>(`${chatPath(chatId)}/queue`)).queue;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return [];
+      throw error;
+    }
+  }
+
+  /** Replaces a waiting message. */
+  async edit(chatId: string, seq: number, message: UIMessage): Promise<void> {
+    await this.#request(`${chatPath(chatId)}/queue/${seq}`, { method: 'PATCH', body: { message } });
+  }
+
+  /** Takes a waiting message out. */
+  async cancel(chatId: string, seq: number): Promise<void> {
+    await this.#request(`${chatPath(chatId)}/queue/${seq}`, { method: 'DELETE' });
+  }
+
+  /** Opens the events that tell how the user's chats stand, until `signal` aborts. */
+  async feed(signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null> {
+    return (await this.#request('api/chats/feed', { signal })).body;
+  }
+
   /** The user's stop, on whatever connection the answer runs. */
   async stop(chatId: string): Promise<void> {
-    await this.#request(`api/chat/${encodeURIComponent(chatId)}/stop`, { method: 'POST' });
+    await this.#request(`${chatPath(chatId)}/stop`, { method: 'POST' });
   }
 
   async #json<T>(path: string, init: CallInit = {}): Promise<T> {
@@ -110,7 +154,13 @@ export class Api {
     const token = anonymous ? null : await this.tokens.get();
     const headers = new Headers({ accept: 'application/json' });
     if (token !== null) headers.set('authorization', `Bearer ${token}`);
-    const response = await this.#fetch(new URL(path, this.base), { method, headers });
+    if (init.body !== undefined) headers.set('content-type', 'application/json');
+    const response = await this.#fetch(new URL(path, this.base), {
+      method,
+      headers,
+      body: init.body === undefined ? null : JSON.stringify(init.body),
+      signal: init.signal ?? null,
+    });
     if (response.ok) return response;
     if (response.status === 401 && token !== null) {
       this.tokens.refuse(token);
@@ -131,8 +181,14 @@ export class Api {
 
 interface CallInit {
   method?: string;
+  body?: object;
+  signal?: AbortSignal;
   /** Without a token: the calls that come before there is one. */
   anonymous?: boolean;
+}
+
+function chatPath(chatId: string): string {
+  return `api/chat/${encodeURIComponent(chatId)}`;
 }
 
 async function sentence(response: Response): Promise<string> {
