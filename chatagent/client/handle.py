@@ -10,8 +10,6 @@ from chatagent.client.blocking import Chat
 from chatagent.client.message import Content, user_message
 from chatagent.client.outbox import Record
 from chatagent.client.session_call import append as append_call
-from chatagent.client.session_call import cancel_queued, edit_queued
-from chatagent.client.session_call import queue as queue_call
 
 
 class _Input:
@@ -31,19 +29,6 @@ class _Input:
     def stop(self) -> bool:
         """Stop the running answer; False when there is none."""
         return self._chat.stop()
-
-    def queue(self) -> list[dict[str, Any]]:
-        """The messages that wait for an answer, oldest first: `seq`, `busy`, `message`, …"""
-        return self._chat.run(queue_call(self._chat.gateway, self._chat.chat_id))
-
-    def edit(self, name: str | int, content: Content | None = None, *, busy: str | None = None) -> dict[str, Any]:
-        """Change a message that waits, named by its id or seq; gives it as it is now. Raises: NotFound."""
-        changes = _changes(content, busy)
-        return self._chat.run(edit_queued(self._chat.gateway, self._chat.chat_id, name, changes))
-
-    def cancel(self, name: str | int) -> dict[str, Any]:
-        """Take out a message that waits, named by its id or seq. Raises: NotFound."""
-        return self._chat.run(cancel_queued(self._chat.gateway, self._chat.chat_id, name))
 
     def _append(self, record: Mapping[str, Any]) -> int:
         told = self._chat.run(append_call(self._chat.gateway, self._chat.chat_id, "in", record))
@@ -97,19 +82,6 @@ class _AsyncInput:
         """Stop the running answer; False when there is none."""
         return await self._chat.stop()
 
-    async def queue(self) -> list[dict[str, Any]]:
-        """The messages that wait for an answer, oldest first: `seq`, `busy`, `message`, …"""
-        return await self._chat.run(queue_call(self._chat.gateway, self._chat.chat_id))
-
-    async def edit(self, name: str | int, content: Content | None = None, *, busy: str | None = None) -> dict[str, Any]:
-        """Change a message that waits, named by its id or seq; gives it as it is now. Raises: NotFound."""
-        changes = _changes(content, busy)
-        return await self._chat.run(edit_queued(self._chat.gateway, self._chat.chat_id, name, changes))
-
-    async def cancel(self, name: str | int) -> dict[str, Any]:
-        """Take out a message that waits, named by its id or seq. Raises: NotFound."""
-        return await self._chat.run(cancel_queued(self._chat.gateway, self._chat.chat_id, name))
-
     async def _append(self, record: Mapping[str, Any]) -> int:
         told = await self._chat.run(append_call(self._chat.gateway, self._chat.chat_id, "in", record))
         return int(told["seq"])
@@ -153,8 +125,3 @@ def _message(chat_id: str, content: Content, metadata: Any, busy: str | None) ->
 def _action(chat_id: str, action: Any, metadata: Any) -> dict[str, Any]:
     payload = {"chatId": chat_id, "trigger": "action", "action": action}
     return {"kind": "message", "payload": payload if metadata is None else {**payload, "metadata": metadata}}
-
-
-def _changes(content: Content | None, busy: str | None) -> dict[str, Any]:
-    message = None if content is None else user_message(content)
-    return {name: each for name, each in (("message", message), ("busy", busy)) if each is not None}

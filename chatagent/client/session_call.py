@@ -105,26 +105,5 @@ def append(gateway: Gateway, chat_id: str, log: str, record: Mapping[str, Any]) 
     return gateway.told(reply)
 
 
-def queue(gateway: Gateway, chat_id: str) -> Steps[list[dict[str, Any]]]:
-    """What waits for an answer."""
-    told = yield from gateway.json("GET", _queue_path(chat_id))
-    waiting: list[dict[str, Any]] = told["queue"]
-    return waiting
-
-
-def edit_queued(gateway: Gateway, chat_id: str, name: str | int, changes: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-    """Another message, or another busy policy, for what waits."""
-    return (yield from gateway.json("PATCH", _queue_path(chat_id, str(name)), dict(changes)))
-
-
-def cancel_queued(gateway: Gateway, chat_id: str, name: str | int) -> Steps[dict[str, Any]]:
-    """Take out what waits."""
-    return (yield from gateway.json("DELETE", _queue_path(chat_id, str(name))))
-
-
-def _queue_path(chat_id: str, *name: str) -> str:
-    return "/".join(quote(each, safe="") for each in ("", "api", "chat", chat_id, "queue", *name))
-
-
 def _path(chat_id: str) -> str:
     return f"{SESSIONS}/{quote(chat_id, safe='')}"

@@ -172,5 +172,5 @@ def test_the_queue_from_python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         chat.wait()
         assert texts(chat) == ["first", "partial", "And in autumn?", "ok"]
         with pytest.raises(NotFound):
-            names["handle"].in_.cancel(names["first"]["seq"])
+            names["handle"].chat.cancel_queued(names["first"]["seq"])
         names["handle"].chat.close()
