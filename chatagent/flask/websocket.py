@@ -6,6 +6,7 @@ A closed socket never stops an answer; an `abort` or `stop` frame does. Close co
 from __future__ import annotations
 
 import logging
+import math
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +34,9 @@ INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
 #: A close frame's reason may have this many bytes.
 _MAX_REASON = 123
+#: Seconds that are waited at once for the end of a token.
+_LONGEST_WAIT_S = 3600.0
+_WATCH_ENDED = "the token has expired; send an auth frame with a new one, and watch again from your cursor"
 
 
 class Connection:
@@ -45,6 +49,8 @@ class Connection:
         self._sock = SafeSocket(ws.sock, lambda: len(ws.input_buffer), patience_s=gateway.options.ping_interval_s)
         ws.sock = self._sock
         self._writer = Writer(self._sock, sent=self._alive, failed=self._writer_failed)
+        #: Who watches, by request; None is whoever the socket is at the moment.
+        self._watchers: dict[str, Identity | None] = {}
 
     def serve(self) -> None:
         """Handle frames until the connection ends."""
@@ -85,8 +91,8 @@ class Connection:
         """The next frame; None when the connection has ended."""
         deadline_s = time.monotonic() + self.gateway.options.auth_timeout_s
         while self._ws.connected:
-            left_s = None if self.identity is not None else deadline_s - time.monotonic()
-            if left_s is not None and left_s <= 0:
+            left_s = self._end_watches() if self.identity is not None else deadline_s - time.monotonic()
+            if self.identity is None and left_s is not None and left_s <= 0:
                 self.close(POLICY_VIOLATION, "a token is needed: ?token=, a subprotocol or an auth frame")
                 return None
             data: str | bytes | None = self._ws.receive(timeout=left_s)
@@ -94,6 +100,20 @@ class Connection:
                 self._sock.made_room()
                 return data
         return None
+
+    def _end_watches(self) -> float | None:
+        """End what is watched with a token that has ended; gives the seconds until the next does, None for never."""
+        next_s = math.inf
+        for request_id, shown in list(self._watchers.items()):
+            identity = shown or self.identity
+            left_s = math.inf if identity is None else identity.left_s()
+            if left_s > 0:
+                next_s = min(next_s, left_s)
+                continue
+            del self._watchers[request_id]
+            if not isinstance(self._writer.get(request_id), AnswerStream) and self._writer.remove(request_id):
+                self._writer.reply(error_reply(request_id, Unauthorized(_WATCH_ENDED)))
+        return None if math.isinf(next_s) else min(next_s, _LONGEST_WAIT_S)
 
     def _alive(self) -> None:
         """The peer took what we sent, so it lives, however late its pong is."""
@@ -121,6 +141,7 @@ class Connection:
                 case "abort":
                     self._abort(frame)
                 case "unwatch":
+                    self._watchers.pop(frame.request_id, None)
                     if self._writer.remove(frame.request_id) is not None:
                         self._writer.reply(reply("end", frame.request_id))
                 case "stop":
@@ -180,6 +201,7 @@ class Connection:
     def _watch(self, frame: Frame) -> None:
         identity = self._identity(frame)
         self._check_free(frame)
+        self._watchers[frame.request_id] = None if identity is self.identity else identity
         if not frame.chat_id:
             overview = Overview(self.gateway.backend, read_listing(frame.fields, identity), self._writer.wake)
             self._writer.add(OverviewStream(frame.request_id, overview))
