@@ -21,7 +21,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' $(or $(UV),uv) pip compile --quiet
 NPM_CI := npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types contracts page format lock clean bench chaos setup setup-dev ui
+.PHONY: help run test lint types contracts page format reference lock clean bench chaos setup setup-dev ui
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ page: ui ## Check the page's types, style and tests
 format: setup-dev ## Mend style where that can be done by itself
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
+
+reference: setup-dev ## Make docs/reference.md of the docstrings
+	@$(BIN)/python docs/make_reference.py
 
 bench: setup-dev ## Measure the path of a message (ARGS="--chats 100")
 	@$(BIN)/python -m benchmarks.path $(ARGS)
