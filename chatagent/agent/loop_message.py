@@ -121,7 +121,7 @@ class _Watched:
 async def pipe_and_capture(source: Any, *, signal: AbortSignal | None = None) -> Captured:
     """Stream `source` into the answer and say how it ended; a source that fails does not raise.
 
-    In a custom loop the turn ends as failed only if its last source did.
+    In a custom loop hand what is captured to `turn.add_response`: so a turn whose source failed ends as failed.
     """
     turn = current_turn()
     watched = _Watched(source) if is_stream_text(source) else None
