@@ -139,6 +139,48 @@ def test_a_question_of_the_agent_is_answered_in_its_card(page: Page, playground:
     expect(listed).to_have_attribute("data-waiting", "false")
 
 
+def test_messages_wait_for_the_running_answer(page: Page, playground: Server) -> None:
+    # Given an answer under way, and two messages that were sent meanwhile
+    _open(page, playground, agent="assistant")
+    _send(page, "What is chatagent?")
+    expect(_answer(page)).to_contain_text("chatagent")
+    composer, queued = page.get_by_test_id("composer-input"), page.get_by_test_id("queued")
+    for text in ("hello", "never mind"):
+        composer.fill(text)
+        composer.press("Enter")
+    expect(queued).to_have_count(2)
+    # When one is changed and the other taken back
+    queued.first.get_by_test_id("queued-edit").click()
+    page.get_by_test_id("queued-input").fill("goodbye")
+    page.get_by_test_id("queued-input").press("Enter")
+    expect(queued.first).to_contain_text("goodbye")
+    queued.last.get_by_test_id("queued-cancel").click()
+    expect(queued).to_have_count(1)
+    page.get_by_test_id("stop").click()
+    # Then the other is answered in its turn
+    expect(page.get_by_test_id("message")).to_have_count(4)
+    _wait_ready(page)
+    stored = playground.wait_idle(_chat_id(page))
+    assert [each["role"] for each in stored] == ["user", "assistant"] * 2
+    assert _text(stored[2]) == "goodbye"
+    assert _copied(page) == _text(stored[-1])
+    expect(queued).to_have_count(0)
+
+
+def test_a_message_steers_the_running_answer(page: Page, playground: Server) -> None:
+    _open(page, playground, agent="research")
+    _send(page, "Research queues that are safe for threads.")
+    expect(page.get_by_test_id("stop")).to_be_visible()
+
+    page.get_by_test_id("composer-input").fill("Be brief, please.")
+    page.get_by_test_id("composer-input").press("Control+Enter")
+
+    expect(page.get_by_test_id("steering")).to_have_text("Be brief, please.")
+    expect(page.get_by_test_id("progress").first).to_contain_text("done")
+    _wait_ready(page)
+    assert [each["role"] for each in playground.wait_idle(_chat_id(page))] == ["user", "assistant"]
+
+
 def _open(page: Page, server: Server, *, agent: str) -> None:
     """Open the page and choose an agent."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)

@@ -174,7 +174,8 @@ export class OpenChat extends Observable {
   /** The user's stop: here at once, and on the server whichever connection the answer runs on. */
   async stop(): Promise<void> {
     this.#stopAskedAt = Date.now();
-    this.around.allowAbort(this.id);
+    // An abort is a stop too; with messages waiting, the second stop would hit the answer to the next one.
+    if (this.line.all.length === 0) this.around.allowAbort(this.id);
     const told = this.around.api.stop(this.id).catch((error: unknown) => {
       this.problem = `The agent may still be at work: ${explain(error)}`;
     });
