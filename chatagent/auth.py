@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from chatagent.agent.duration import Duration, seconds
 from chatagent.client.wire import on_this_machine
+from chatagent.duration import Duration, seconds
 from chatagent.errors import ConfigError
 from chatagent.settings import Settings
 from chatagent.token import check_secret, sign

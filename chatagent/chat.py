@@ -59,9 +59,9 @@ from chatagent.agent import (
 )
 from chatagent.agent.action import turn
 from chatagent.agent.agent import agent
-from chatagent.agent.duration import Duration
 from chatagent.agent.local import local
 from chatagent.agent.turn import history
+from chatagent.duration import Duration
 from chatagent.thread import wait
 from chatagent.ui import cleanup_aborted_parts
 

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import httpx
 
-from chatagent.agent.duration import Duration
 from chatagent.auth import create_public_token, own_secret
 from chatagent.client import AsyncChat, Chat, Limits
 from chatagent.client.handle import AsyncHandle, Handle
@@ -26,6 +25,7 @@ from chatagent.client.session_call import start as start_call
 from chatagent.client.session_call import update as update_call
 from chatagent.client.session_item import SessionItem, SessionPage, read_item, read_page
 from chatagent.client.wire import settings
+from chatagent.duration import Duration
 from chatagent.settings import Settings
 
 __all__ = [

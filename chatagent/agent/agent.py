@@ -10,10 +10,10 @@ from typing import Any, TypeVar, Unpack, get_args, overload
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chatagent.agent.data_part import DataParts
-from chatagent.agent.duration import Duration, seconds
 from chatagent.agent.hook import HOOKS, HookOptions, Hooks
 from chatagent.agent.options import AgentOptions, PendingMessages, StreamOptions, ToolsFor
 from chatagent.agent.turn import Turn
+from chatagent.duration import Duration, seconds
 from chatagent.errors import BadRequest, ConfigError
 from chatagent.record import Busy
 

@@ -7,10 +7,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, Unpack, cast
 
-from chatagent.agent.duration import Duration, seconds
 from chatagent.agent.event import ModelMessage, RunContext, UIMessage
 from chatagent.agent.history import History
 from chatagent.agent.options import StreamOptions
+from chatagent.duration import Duration, seconds
 from chatagent.errors import ConfigError
 from chatagent.signal import AbortSignal
 

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnprocessableEntity
 
-from chatagent.agent.duration import seconds
+from chatagent.duration import seconds
 from chatagent.errors import BadRequest, ConfigError
 from chatagent.flask import records_api
 from chatagent.flask.access import require_manage, require_server

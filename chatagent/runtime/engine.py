@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between attempts while Redis is away.
 _RETRY_S = 0.5
+#: Seconds after which what was cancelled is cancelled again.
+_CANCEL_S = 1.0
 #: Seconds that parked runs have to be suspended at a shutdown.
 _SUSPEND_S = 5.0
 
@@ -90,8 +92,12 @@ class Engine:
         await self._hand_back_all()
         await self._runs.close(_SUSPEND_S)
         await self._loops.close(_SUSPEND_S)
-        for task in self._background:
-            task.cancel()
+        background = set(self._background)
+        while background:
+            # A cancellation that meets a timeout of the Redis client at the same moment is lost in it.
+            for task in background:
+                task.cancel()
+            _, background = await asyncio.wait(background, timeout=_CANCEL_S)
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def run_turn(self, agent_id: str, session_id: str) -> str:

@@ -78,3 +78,14 @@ export async function until(condition, what) {
     await new Promise(resolve => setTimeout(resolve, 10));
   }
 }
+
+// Releases before 4.6 take the end of a stopped turn for that of the next one, if it comes late: they are given time.
+export async function rest() {
+  if (given.sdk !== '4.5.16') return;
+  const session = `${url}/api/v1/sessions/${encodeURIComponent(chatId)}`;
+  for (let standing = ''; standing !== 'idle'; ) {
+    const response = await fetch(session, { headers: { Authorization: `Bearer ${secret}` } });
+    standing = (await response.json()).status;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+}
