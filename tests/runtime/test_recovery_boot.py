@@ -43,6 +43,7 @@ async def _crash(world: World, agent: chat.Agent[Any], follow_up: bool = False) 
         outcome = await two.run_turn(agent.id, session.id)
         if follow_up and world.side.sessions.get("c1").status == "queued":
             await two.run_turn(agent.id, session.id)
+        await one.renew()
         assert await zombie == "lost"
     return session, outcome
 

@@ -146,6 +146,7 @@ def test_an_approval_survives_the_worker_that_ran_its_tool(
             await until(lambda: any(chunk["type"] == "tool-output-available" for chunk in world.chunks(session)))
             expire_lease(world, session)
             assert await two.run_turn(agent.id, session.id) == "completed"
+            await one.renew()
             assert await zombie == "lost"
         assert ran == [7]
         assert text_of(world.history(session))[1] == "ok"
