@@ -132,7 +132,7 @@ export const scenarios = {
     await first;
     const next = chat.sendMessage({ text: 'last' });
     await next;
-    return { sent, texts: texts(chat), errors: chat.errors };
+    return { sdk: given.sdk, sent, texts: texts(chat), errors: chat.errors };
   },
 
   async absorbed() {
