@@ -9,8 +9,8 @@ from typing import Any
 
 from chatagent.errors import NotFound, StoreDown
 from chatagent.record import Bell
+from chatagent.redis.error import store_errors
 from chatagent.redis.gateway import GatewayRedis
-from chatagent.redis.session import store_errors
 from chatagent.relay import Answer, Batch, Tail
 
 #: All of an answer that is in the log: a turn is bounded by what its agent may write.

@@ -12,7 +12,7 @@ from chatagent.flask.token import Identity
 from chatagent.record import Bell
 from chatagent.redis.feed import Activity, list_activities, read_activities
 from chatagent.redis.gateway import GatewayRedis
-from chatagent.redis.session import Place, labels
+from chatagent.redis.listing import Place, labels
 
 #: Chats of one page, and at most.
 PAGE, MAX_PAGE = 50, 200

@@ -24,8 +24,9 @@ from chatagent.ids import new_id
 from chatagent.record import InRecord, raw_record
 from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.entry import read_inbox_entry
+from chatagent.redis.error import store_errors
 from chatagent.redis.script import run, script
-from chatagent.redis.session import Session, store_errors
+from chatagent.redis.session import Session
 from chatagent.relay import Batch
 from chatagent.ui import encode
 

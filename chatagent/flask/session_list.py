@@ -11,7 +11,9 @@ from itertools import islice
 from werkzeug.datastructures import MultiDict
 
 from chatagent.errors import BadRequest
-from chatagent.redis.session import Listed, Place, Session, Sessions
+from chatagent.redis.listing import Listed, Place
+from chatagent.redis.session import Session
+from chatagent.redis.sessions import Sessions
 
 #: Type of every session of ours.
 SESSION_TYPE = "chat.agent"

@@ -14,19 +14,17 @@ from typing import Any
 
 import orjson
 import redis.asyncio
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chatagent.child import Ended, NewRun
 from chatagent.errors import NotFound
 from chatagent.record import OutRecord
 from chatagent.redis.connection import connect_async
 from chatagent.redis.doorbell import MAX_BELL_BYTES
+from chatagent.redis.error import DROPPED, store_errors
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.keys import Keys
 from chatagent.redis.outbox import PAGE, read_outbox_entry
 from chatagent.redis.script import Command, run_async, script
-from chatagent.redis.store import store_errors
 from chatagent.runtime.child_port import Asked
 from chatagent.ui import encode_value
 
@@ -40,7 +38,6 @@ _WRITER_TTL_S = 600
 _RECONNECT_S = 0.2
 #: What the bell of an ended turn carries; a bell without records may be one, too.
 _END = b"#turn-complete"
-_DROPPED = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class Bells:
@@ -79,7 +76,7 @@ class Bells:
     async def _command(self, verb: str, channel: str) -> None:
         """Say it now if there is a connection; a new one subscribes to all anyway."""
         if self._pubsub is not None:
-            with suppress(*_DROPPED):  # the listener sees it broken, too
+            with suppress(*DROPPED):  # the listener sees it broken, too
                 await getattr(self._pubsub, verb)(channel)
 
     async def _listen(self) -> None:
@@ -94,7 +91,7 @@ class Bells:
                         await pubsub.subscribe(*self._followers)
                     async for message in pubsub.listen():
                         self._hear(message)
-            except _DROPPED:
+            except DROPPED:
                 logger.warning("doorbells of child runs lost; connecting again")
             finally:
                 self._pubsub = None
@@ -116,7 +113,6 @@ class ChildRedis:
 
     def __init__(self, url: str, keys: Keys) -> None:
         self.keys = keys
-        self._url = url
         self._client = connect_async(url)
         self._bells_client = connect_async(url, max_connections=2, blocking=True)
         self._bells = Bells(self._bells_client, keys)

@@ -12,10 +12,9 @@ import redis
 import redis.asyncio
 
 from chatagent.record import Busy
+from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import run_async
-from chatagent.redis.session import store_errors
-from chatagent.redis.store import store_errors as async_store_errors
 from chatagent.runtime.port import SessionKind
 
 #: Seconds after which a silent worker counts as gone; it announces itself every 5.
@@ -51,7 +50,7 @@ class Announcer:
         """Say that this worker lives and serves `agents` (id → card without `seen_ms`). Raises: StoreDown."""
         now = int(time.time() * 1000)
         cards = [item for name, card in agents.items() for item in (name, orjson.dumps({**card, "seen_ms": now}))]
-        async with async_store_errors():
+        async with store_errors():
             await run_async(
                 self.client,
                 ("ZADD", self.keys.workers, now, self.worker),
@@ -61,7 +60,7 @@ class Announcer:
 
     async def leave(self) -> None:
         """Say that this worker is gone. Raises: StoreDown."""
-        async with async_store_errors():
+        async with store_errors():
             await run_async(self.client, ("ZREM", self.keys.workers, self.worker))
 
 

@@ -13,10 +13,9 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import redis.asyncio
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chatagent.record import Bell
+from chatagent.redis.error import DROPPED
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import Command
 
@@ -62,6 +61,6 @@ async def listen(client: redis.asyncio.Redis, channel: str, ring: Callable[[byte
                 await pubsub.subscribe(channel)
                 async for message in pubsub.listen():
                     ring(message["data"])
-        except (RedisConnectionError, RedisTimeoutError, OSError):
+        except DROPPED:
             logger.warning("doorbell lost its connection; connecting again")
         await asyncio.sleep(_RECONNECT_S)

@@ -16,9 +16,11 @@ import orjson
 import redis
 
 from chatagent.redis.doorbell import tell_feeds, tell_queue
+from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
+from chatagent.redis.listing import Listings, Place, labels
 from chatagent.redis.script import Command, run
-from chatagent.redis.session import Place, Session, Sessions, labels, pairs, read_session, store_errors
+from chatagent.redis.session import Session, pairs, read_session
 from chatagent.runtime.conversation import waiting_calls
 from chatagent.runtime.port import Commit
 
@@ -96,11 +98,11 @@ def read_activities(client: redis.Redis, keys: Keys, session_ids: Sequence[str])
 
 
 def list_activities(
-    sessions: Sessions, *label: str, limit: int, cursor: Place | None = None
+    listings: Listings, *label: str, limit: int, cursor: Place | None = None
 ) -> tuple[list[Activity], Place | None]:
     """The chats of a listing, last active first, and the place after which more come. Raises: StoreDown."""
-    listed = list(islice(sessions.walk(*label, cursor=cursor), limit + 1))
+    listed = list(islice(listings.walk(*label, cursor=cursor), limit + 1))
     more = len(listed) > limit
     ids = [each.session.id for each in listed[:limit]]
-    found = read_activities(sessions.client, sessions.keys, ids) if ids else []
+    found = read_activities(listings.client, listings.keys, ids) if ids else []
     return found, listed[limit - 1].place if more else None

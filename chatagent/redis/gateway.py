@@ -12,7 +12,7 @@ from chatagent.redis.history import History
 from chatagent.redis.inbox import Durability, Inbox
 from chatagent.redis.keys import DEFAULT_PREFIX, Keys
 from chatagent.redis.outbox import Outbox
-from chatagent.redis.session import Sessions
+from chatagent.redis.sessions import Sessions
 from chatagent.redis.subscriber import Subscriber
 
 

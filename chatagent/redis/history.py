@@ -10,8 +10,9 @@ import redis
 from chatagent.errors import NotFound
 from chatagent.record import InRecord
 from chatagent.redis.entry import read_inbox_entry
+from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
-from chatagent.redis.session import Session, read_session, store_errors
+from chatagent.redis.session import Session, read_session
 from chatagent.ui import decode
 
 

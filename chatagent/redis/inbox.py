@@ -15,11 +15,12 @@ from chatagent.ids import new_id
 from chatagent.record import Busy, InRecord, Kind
 from chatagent.redis.doorbell import tell_queue
 from chatagent.redis.entry import is_taken, read_inbox_entry
+from chatagent.redis.error import store_errors
 from chatagent.redis.feed import active
 from chatagent.redis.injection import inject_command
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import Command, run, script
-from chatagent.redis.session import Session, store_errors
+from chatagent.redis.session import Session
 from chatagent.ui import encode_value
 
 #: Seconds for which a part id is remembered.

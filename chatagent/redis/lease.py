@@ -17,14 +17,17 @@ from chatagent.redis.claim import Holder, claim_command, read_claim
 from chatagent.redis.commit import amend_command, commit_command
 from chatagent.redis.doorbell import MAX_BELL_BYTES, tell_feeds
 from chatagent.redis.entry import read_inbox_entry
+from chatagent.redis.error import store_errors
 from chatagent.redis.feed import outcome_fields
 from chatagent.redis.injection import inject_command
 from chatagent.redis.keys import Keys
+from chatagent.redis.listing import labels
 from chatagent.redis.overdue import Overdue
 from chatagent.redis.place import Places
 from chatagent.redis.script import Command, run_async, script
-from chatagent.redis.session import close_commands, labels, pairs
-from chatagent.redis.store import LeaseOptions, store_errors
+from chatagent.redis.session import pairs
+from chatagent.redis.sessions import close_commands
+from chatagent.redis.store import LeaseOptions
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
 

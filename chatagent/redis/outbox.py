@@ -7,8 +7,8 @@ from typing import Any, cast
 import redis
 
 from chatagent.record import OutRecord
+from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
-from chatagent.redis.session import store_errors
 
 #: Records fetched in one read.
 PAGE = 512

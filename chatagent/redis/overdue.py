@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from chatagent.redis.error import store_errors
 from chatagent.redis.script import Command, run_async, script
-from chatagent.redis.store import StorePart, store_errors
+from chatagent.redis.store import StorePart
 from chatagent.runtime.port import Claim, Settled
 
 #: Overdue sessions that one sweep looks at.

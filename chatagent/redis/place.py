@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 import redis.asyncio
 
+from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import Command, run_async, script
-from chatagent.redis.store import LeaseOptions, StorePart, store_errors
+from chatagent.redis.store import LeaseOptions, StorePart
 
 
 class Places(StorePart):

@@ -1,16 +1,11 @@
-"""What the parts of a worker's store share: the connection, the names, who they act for, and errors."""
+"""What the parts of a worker's store share: the connection, the names, and who they act for."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import redis.asyncio
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from chatagent.errors import StoreDown
 from chatagent.redis.keys import Keys
 
 
@@ -34,15 +29,6 @@ class LeaseOptions:
     @property
     def grace_ms(self) -> int:
         return int(self.claim_grace_s * 1000)
-
-
-@asynccontextmanager
-async def store_errors() -> AsyncIterator[None]:
-    """Translate the errors of redis-py, once, at the edge."""
-    try:
-        yield
-    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise StoreDown("Redis does not answer") from error
 
 
 class StorePart:

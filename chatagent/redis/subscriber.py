@@ -20,6 +20,7 @@ from chatagent.errors import StoreDown
 from chatagent.record import Bell
 from chatagent.redis.connection import COMMAND_TIMEOUT_S, connect_subscriber
 from chatagent.redis.doorbell import parse_bell
+from chatagent.redis.error import DROPPED
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class Subscriber:
         if verb == "SUBSCRIBE":
             for key in keys:
                 self._channels[key].pending += 1
-        with suppress(redis.ConnectionError, redis.TimeoutError, OSError):  # the reading thread sees it broken too
+        with suppress(*DROPPED):  # the reading thread sees it broken too
             self._connection.send_command(verb, *keys, check_health=False)
 
     def _run(self) -> None:

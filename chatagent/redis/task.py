@@ -12,8 +12,8 @@ from chatagent.child import Trace, session_of_run
 from chatagent.record import Bell
 from chatagent.redis.backend import RedisBackend
 from chatagent.redis.child import ended_command, read_ended, start_commands
+from chatagent.redis.error import store_errors
 from chatagent.redis.script import run
-from chatagent.redis.session import store_errors
 
 In = TypeVar("In")
 Out = TypeVar("Out")

@@ -15,7 +15,8 @@ from chatagent.redis.inbox import Inbox, Pushed
 from chatagent.redis.keys import Keys
 from chatagent.redis.lease import Leases
 from chatagent.redis.outbox import Outbox
-from chatagent.redis.session import Session, Sessions
+from chatagent.redis.session import Session
+from chatagent.redis.sessions import Sessions
 from chatagent.redis.store import LeaseOptions
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Claim, Commit

@@ -17,7 +17,8 @@ from chatagent.flask.openai.error import ModelNotFound
 from chatagent.flask.openai.message import Said, UIMessage
 from chatagent.flask.token import Identity
 from chatagent.ids import new_id
-from chatagent.redis.session import Session, store_errors
+from chatagent.redis.error import store_errors
+from chatagent.redis.session import Session
 from chatagent.runtime.conversation import WAITING
 from chatagent.ui import encode_value
 
