@@ -128,8 +128,8 @@ class AsyncAnswer:
         return self._following.result
 
     async def stop(self) -> bool:
-        """End the answer, whoever asked for it; what was written stays. False when it has ended."""
-        return await self.chat.stop()
+        """End this answer; what was written stays. False when it has ended: the next one is never stopped."""
+        return await self.chat.stop(self._following.name)
 
     async def close(self) -> None:
         """Stop reading. The answer goes on being written."""
@@ -309,9 +309,12 @@ class AsyncChat(AsyncSessions):
         following = await line.run(self._chat.resume())
         return None if following is None else AsyncAnswer(self, following, line)
 
-    async def stop(self) -> bool:
-        """Stop the answer that is being written; False when there is none."""
-        return await self.run(self._chat.stop())
+    async def stop(self, message_id: str | None = None) -> bool:
+        """Stop the answer that is being written; False when there is none.
+
+        With the id of a message: its answer alone. A message that waits behind another is taken out.
+        """
+        return await self.run(self._chat.stop(message_id))
 
     async def close_session(self, reason: str | None = None) -> dict[str, Any]:
         """Close the chat for good: later messages raise Closed."""

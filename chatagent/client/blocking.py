@@ -122,8 +122,8 @@ class Answer:
         return self._following.result
 
     def stop(self) -> bool:
-        """End the answer, whoever asked for it; what was written stays. False when it has ended."""
-        return self.chat.stop()
+        """End this answer; what was written stays. False when it has ended: the next one is never stopped."""
+        return self.chat.stop(self._following.name)
 
     def close(self) -> None:
         """Stop reading. The answer goes on being written."""
@@ -304,9 +304,12 @@ class Chat(Sessions):
         following = line.run(self._chat.resume())
         return None if following is None else Answer(self, following, line)
 
-    def stop(self) -> bool:
-        """Stop the answer that is being written; False when there is none."""
-        return self.run(self._chat.stop())
+    def stop(self, message_id: str | None = None) -> bool:
+        """Stop the answer that is being written; False when there is none.
+
+        With the id of a message: its answer alone. A message that waits behind another is taken out.
+        """
+        return self.run(self._chat.stop(message_id))
 
     def close_session(self, reason: str | None = None) -> dict[str, Any]:
         """Close the chat for good: later messages raise Closed."""

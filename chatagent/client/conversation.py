@@ -59,9 +59,12 @@ class Conversation:
         """The conversation with the session around it."""
         return (yield from self.gateway.json("GET", self.path("history")))
 
-    def stop(self) -> Steps[bool]:
-        """End the answer that is being written."""
-        told = yield from self.gateway.json("POST", self.stream_path("stop"))
+    def stop(self, message_id: str | None = None) -> Steps[bool]:
+        """End the answer that is being written, or the one to (or with) this message."""
+        asked = {} if message_id is None else {"messageId": message_id}
+        # Made again after a lost reply, it must not stop the answer to what waited.
+        call = Call("POST", self.stream_path("stop"), asked, headers={"X-Part-Id": new_id()})
+        told = self.gateway.told((yield from self.gateway.ask(call)))
         return bool(told["stopped"])
 
     def close(self, reason: str | None) -> Steps[dict[str, Any]]:

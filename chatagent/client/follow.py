@@ -103,6 +103,11 @@ class Following:
         return self.result
 
     @property
+    def name(self) -> str | None:
+        """What a stop of this answer names: the answer's message, else the one that was sent."""
+        return message_id(self._seen) or self._sent_id()
+
+    @property
     def _end(self) -> Chunk:
         """The chunk that ended the answer; empty before it came."""
         return self._seen[-1] if self._seen and self._seen[-1]["type"] in ENDS else {}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatagent.errors import NotFound, Retryable, StoreDown
+from chatagent.errors import BadRequest, NotFound, Retryable, StoreDown
 from chatagent.flask.access import Access, require, require_start
 from chatagent.flask.feed import AnswerFeed, Feed
-from chatagent.flask.message import Send, new_chat_id
+from chatagent.flask.message import Send, new_chat_id, optional_id
 from chatagent.flask.options import Options
 from chatagent.flask.token import Identity
 from chatagent.record import InRecord, chunk_type, control_headers
@@ -22,10 +23,12 @@ from chatagent.redis.inbox import Pushed
 from chatagent.redis.session import Session
 from chatagent.relay import Answer
 from chatagent.runtime.conversation import apply, view
-from chatagent.ui import encode, message_to_chunks
+from chatagent.ui import decode, encode, message_to_chunks
 
 logger = logging.getLogger(__name__)
 
+#: Records of an inbox are counted exactly up to here.
+MAX_SEQ = 2**53
 #: How an answer may end.
 _ENDS = ("finish", "abort", "error")
 #: Wakes a worker: called with agent id, session id and queue. May raise; the sweeper then does its work.
@@ -174,12 +177,54 @@ class Gateway:
         except StoreDown:
             logger.warning("reader that left not noted, Redis is away")
 
-    def stop(self, session: Session) -> bool:
-        """Stop the answer that is being written; False when there is none. Raises: Closed, StoreDown."""
+    def stop(self, session: Session, seq: int | None = None, *, part_id: str | None = None) -> bool:
+        """Stop the answer to inbox record `seq`, else the one that is being written; False when there is none.
+
+        A message that waits behind another is taken out. A stop that comes late, or a second time, stops nothing: the
+        turn that it names is over. Raises: Closed, StoreDown.
+        """
         if session.status == "idle":
             return False
-        self.backend.inbox.push(session.id, "stop", {})
-        return True
+        inbox = self.backend.inbox
+        for _ in range(2):  # its turn may begin between the two looks
+            with suppress(NotFound):
+                inbox.push(session.id, "stop", {}, stops=seq, part_id=part_id)
+                return True
+            if seq is None:
+                return False
+            with suppress(NotFound):
+                inbox.cancel(session.id, seq, session=session)
+                return True
+        return False
+
+    def stop_named(self, session: Session, fields: Mapping[str, Any], *, part_id: str | None = None) -> bool:
+        """The same, as clients ask for it: `messageId` is the message that is answered or its answer, `seq` its record.
+
+        Raises: BadRequest.
+        """
+        seq, name = fields.get("seq"), optional_id(fields, "messageId")
+        if seq is not None and (not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq <= MAX_SEQ):
+            raise BadRequest("must be the number of a message in the inbox", field="seq")
+        if seq is None and name is not None:
+            seq = self._asked_by(session, name)
+            if seq is None:
+                return False
+        return self.stop(session, seq, part_id=part_id)
+
+    def _asked_by(self, session: Session, name: str) -> int | None:
+        """The unread record that brings a message, or whose turn answers it or writes it."""
+        snapshot = self.backend.history.read(session.id)
+        unread = [record for record in snapshot.unread if record.kind not in ("stop", "preload")]
+        for record in unread:
+            if (record.payload.get("message") or {}).get("id") == name:
+                return record.seq
+        if not unread:
+            return None
+        told = self.backend.outbox.read(session.id, snapshot.session.complete_seq)
+        starts = [decode(each.raw) for each in told if each.control is None and chunk_type(each.raw) == "start"]
+        answered = apply(snapshot.messages, unread[0]).messages[-1:]
+        names = [each.get("id") for each in answered] + [each.get("messageId") for each in starts]
+        return unread[0].seq if name in names else None
 
 
 def stored_answer(messages: Sequence[dict[str, Any]], message_id: str | None) -> list[bytes]:

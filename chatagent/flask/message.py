@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 import orjson
+from werkzeug.datastructures import Headers
 
 from chatagent.errors import BadRequest
 from chatagent.record import Busy, Kind
@@ -101,6 +102,12 @@ def read_action(body: Mapping[str, Any]) -> Send:
     if body.get("metadata") is not None:
         payload["metadata"] = body["metadata"]
     return Send(read_id(body.get("id"), "id"), None, payload, None, kind="action")
+
+
+def read_part(headers: Headers) -> str | None:
+    """What makes a record sent twice one record (`X-Part-Id`). Raises: BadRequest."""
+    given = headers.get("X-Part-Id")
+    return f"part:{read_id(given, 'X-Part-Id')}" if given is not None else None
 
 
 def read_busy(value: Any) -> Busy | None:

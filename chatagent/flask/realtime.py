@@ -17,7 +17,7 @@ from chatagent.flask.access import require
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.input_chunk import read_payload
-from chatagent.flask.message import read_id, read_json
+from chatagent.flask.message import read_json, read_part
 from chatagent.flask.out_stream import Asked, OutStream
 from chatagent.flask.token import Identity
 from chatagent.redis.session import ID_PREFIX, Session
@@ -48,7 +48,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
             raise TooLarge("the record", limit_bytes=MAX_RECORD_BYTES)
         session = gateway.backend.sessions.get(chat_id)
         require(identity, "write", session)
-        return json_response(_append(gateway, session, read_json(raw), _part_id(request.headers)))
+        return json_response(_append(gateway, session, read_json(raw), read_part(request.headers)))
 
     @blueprint.get(f"{_BASE}/out")
     def follow_records(chat_id: str) -> Response:
@@ -91,7 +91,7 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
     if session.closed:
         raise Closed(session.closed_reason)
     if kind == "stop":
-        gateway.stop(session)
+        gateway.stop_named(session, record, part_id=part)
         return {"ok": True}
     if kind == "handover-skip":
         # It takes back a head start, which there was none of.
@@ -107,12 +107,6 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
         return {"ok": True}
     pushed = gateway.push(session, read_payload(session.chat_id, payload, part))
     return {"ok": True, "seq": pushed.seq}
-
-
-def _part_id(headers: Headers) -> str | None:
-    """What makes a record sent twice one record."""
-    given = headers.get("X-Part-Id")
-    return f"part:{read_id(given, 'X-Part-Id')}" if given is not None else None
 
 
 def _read_cursor(given: str | None) -> int | None:

@@ -16,7 +16,7 @@ from chatagent.flask.access import require
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import read_json, read_send
+from chatagent.flask.message import read_json, read_part, read_send
 from chatagent.record import chunk_type
 from chatagent.ui import Dialect, decode, encode, replay
 
@@ -68,7 +68,8 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         session = gateway.backend.sessions.get(chat_id)
         require(identity, "write", session)
-        return json_response({"stopped": gateway.stop(session)})
+        asked, part = read_json(request.get_data(cache=False)), read_part(request.headers)
+        return json_response({"stopped": gateway.stop_named(session, asked, part_id=part)})
 
 
 def events(

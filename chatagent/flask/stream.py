@@ -77,6 +77,11 @@ class AnswerStream:
         return self._feed.feed.session_id
 
     @property
+    def answered(self) -> int:
+        """The inbox record that this is the answer to."""
+        return self._feed.answer.seq
+
+    @property
     def failed(self) -> bool:
         """The last chunk was an error, at which clients stop reading."""
         return self._last.startswith(b'{"type":"error"')

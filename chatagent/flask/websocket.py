@@ -224,19 +224,19 @@ class Connection:
     def _abort(self, frame: Frame) -> None:
         """The user's stop, unless the client only gives up reading: the answer failed, or nothing of it was sent yet.
 
-        A late abort, for a request that has ended, must not stop the turn that runs next.
+        It is for the answer to this request alone: a message that waits behind another answer is taken out.
         """
         stream = self._writer.remove(frame.request_id)
         if not isinstance(stream, AnswerStream) or stream.failed or (stream.resumed and stream.sequence == 0):
             return
         session = self.gateway.backend.sessions.find(stream.chat_id)
         if session is not None and self._identity(frame).may("write", session):
-            self.gateway.stop(session)
+            self.gateway.stop(session, stream.answered)
 
     def _stop(self, frame: Frame) -> None:
         session = self.gateway.backend.sessions.get(frame.chat_id)
         require(self._identity(frame), "write", session)
-        self._writer.reply(reply("ok", frame.request_id, stopped=self.gateway.stop(session)))
+        self._writer.reply(reply("ok", frame.request_id, stopped=self.gateway.stop_named(session, frame.fields)))
 
     def _steer(self, frame: Frame) -> None:
         """A message into the answer that is being written; a `watch`, or that answer's request, shows what comes."""

@@ -71,15 +71,18 @@ class Inbox:
         *,
         part_id: str | None = None,
         busy: Busy | None = None,
+        stops: int | None = None,
         session: Session | None = None,
     ) -> Pushed:
         """Add one record. The same `part_id` again within 5 minutes adds nothing and gets the same answer.
 
         `busy` says what shall happen if the chat is busy (None: what its agent says); it counts for new messages of
         users alone, all else is enqueued. A preload of a chat that has begun adds nothing, like a repeated send.
+        A stop is for the record `stops`, else for whatever is being answered, or is next.
         With `session`, as the caller knows it, its listings and their feeds are told.
         The sweeper's index is written before the record, so that a task is sent even if we die in between.
-        Raises: NotFound, Closed, Busy, Retryable (too many unread messages), StoreDown.
+        Raises: NotFound (also when `stops` is not what is being answered), Closed, Busy, Retryable (too many unread
+        messages), StoreDown.
         """
         keys = [
             self.keys.session(session_id),
@@ -88,6 +91,7 @@ class Inbox:
         ]
         bells, policy = self.keys.worker_channel(""), _policy(kind, payload, busy)
         args = [kind, encode_value(payload), PART_TTL_S, MAX_UNREAD, bells, _TASK_OVERDUE_MS, policy]
+        args.append("" if stops is None else stops)
         with store_errors():
             _, answer, *further = run(
                 self.client,
@@ -136,10 +140,13 @@ class Inbox:
         """
         self._change("cancel", session_id, ref, [_CANCELLED_S, self.keys.out_channel(session_id)], session)
 
-    def inject(self, session_id: str, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Put model messages where the next turn finds them. Raises: NotFound, StoreDown."""
+    def inject(self, session_id: str, messages: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None:
+        """Put model messages where a running turn finds them between two steps, else the next turn.
+
+        The same `key` within an hour adds nothing. Raises: NotFound, StoreDown.
+        """
         with store_errors():
-            (answer,) = run(self.client, inject_command(self.keys, session_id, messages))
+            (answer,) = run(self.client, inject_command(self.keys, session_id, messages, key=key))
         if answer[0] == b"missing":
             raise NotFound(f"there is no session {session_id!r}")
 
@@ -211,6 +218,8 @@ def _pushed(session_id: str, answer: list[Any]) -> Pushed:
             raise Closed(answer[1].decode() or None)
         case b"busy":
             raise BusyError("the chat is busy; send again when its answer has ended")
+        case b"other":
+            raise NotFound("this message is not being answered")
         case b"full":
             raise Retryable(f"the chat has {MAX_UNREAD} unread messages; wait for answers", after_s=5)
     return Pushed(

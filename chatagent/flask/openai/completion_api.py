@@ -156,7 +156,7 @@ def _stream(
     finally:
         feed.close()
         if not ended and not target.named:
-            gateway.stop(gateway.backend.sessions.get(target.session.id))
+            gateway.stop(gateway.backend.sessions.get(target.session.id), feed.answer.seq)
 
 
 def _event(body: Mapping[str, Any]) -> bytes:

@@ -129,7 +129,7 @@ class ResponseApi:
         feed = Feed(self.gateway.backend, session.id, wake)
         feed.place(session.complete_seq, caught_up=False)
         answer = AnswerFeed(feed, Pick(place.seq, session.complete_seq))
-        self.gateway.stop(session)
+        self.gateway.stop(session, place.seq)
         ends = time.monotonic() + _CANCEL_S
         for _ in follow(answer, wake, keepalive_s=1.0):
             if time.monotonic() > ends:

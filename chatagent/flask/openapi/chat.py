@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatagent.flask.openapi.fault import BAD_REQUEST, BUSY, CLOSED
 from chatagent.flask.openapi.message import BUSY as POLICY
-from chatagent.flask.openapi.message import ID, ID_OR_NULL
+from chatagent.flask.openapi.message import ID, ID_OR_NULL, PART_ID, STOPPED
 from chatagent.flask.openapi.operation import AI, ASKS, OF_CHAT, WITH_BODY, Operation, json_answer, stream_answer
 from chatagent.flask.openapi.schema import (
     ANY,
@@ -78,8 +78,13 @@ OPERATIONS: dict[str, Operation] = {
     "chatagent.stop": Operation(
         _CHAT,
         "Stop the answer, whoever asked for it",
-        {200: json_answer(obj({"stopped": BOOLEAN}), "`stopped` is false when nothing was being answered.")},
-        (*OF_CHAT, CLOSED),
+        {200: json_answer(obj({"stopped": BOOLEAN}), "`stopped` is false when there was nothing to stop.")},
+        (*OF_CHAT, *WITH_BODY, CLOSED),
+        body=obj({}, STOPPED),
+        body_required=False,
+        headers=PART_ID,
+        about="With a name it is for one answer: late or repeated it stops no other. A message that waits behind "
+        "another is taken out.",
     ),
     "chatagent.action": Operation(
         _CHAT,

@@ -14,9 +14,11 @@ from chatagent.flask.openapi.schema import (
     TIME_MS,
     Schema,
     array,
+    integer,
     obj,
     one_of,
     ref,
+    said,
     tag,
     text,
 )
@@ -39,6 +41,12 @@ _TOOL_FIELDS = {
 #: An id as every door reads it. Source: `chatagent.flask.message.read_id`.
 ID: Schema = {**text(1, MAX_ID), "format": "printable", "description": f"1 to {MAX_ID} printable characters."}
 ID_OR_NULL: Schema = {**ID, "type": ["string", "null"]}
+PART_ID: dict[str, Schema] = {"X-Part-Id": said(ID, "The same id within five minutes is one record.")}
+#: Which answer a stop is for. Source: `chatagent.flask.gateway.Gateway.stop_named`.
+STOPPED: dict[str, Schema] = {
+    "messageId": said(ID_OR_NULL, "The message that is answered, or its answer."),
+    "seq": {**integer(0, 2**53), "type": ["integer", "null"], "description": "The number of the message in the inbox."},
+}
 BUSY: Schema = {
     "description": "What happens to the message while the chat answers another one.",
     "type": ["string", "null"],

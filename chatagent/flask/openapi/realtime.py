@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatagent.flask.openapi.fault import BAD_REQUEST, BUSY, CLOSED, CONFLICT
-from chatagent.flask.openapi.message import ID
+from chatagent.flask.openapi.message import PART_ID, STOPPED
 from chatagent.flask.openapi.operation import OF_CHAT, WITH_BODY, Operation, json_answer, stream_answer
 from chatagent.flask.openapi.schema import (
     ANY,
@@ -22,7 +22,6 @@ from chatagent.flask.openapi.schema import (
 from chatagent.flask.realtime import MAX_TIMEOUT_S, TIMEOUT_S
 
 _TAG = "Trigger.dev client"
-_PART_ID = {"X-Part-Id": said(ID, "The same id within five minutes is one record.")}
 _AFTER = {"afterEventId": said(integer(-1, 2**53, -1), "`seqNum` of the last record that the client has.")}
 _FOLLOW = {
     "Last-Event-ID": said(STRING, "Go on after this record; without it, from the turn that runs, or the last one."),
@@ -49,10 +48,11 @@ OPERATIONS: dict[str, Operation] = {
         body={
             "anyOf": [
                 obj({"kind": tag("message"), "payload": _PAYLOAD}),
-                obj({"kind": one_of(("stop", "handover-skip"))}),
+                obj({"kind": tag("stop")}, STOPPED),
+                obj({"kind": tag("handover-skip")}),
             ]
         },
-        headers=_PART_ID,
+        headers=PART_ID,
     ),
     "chatagent.follow_records": Operation(
         _TAG,
@@ -83,7 +83,7 @@ OPERATIONS: dict[str, Operation] = {
         {200: json_answer(obj({"ok": BOOLEAN}))},
         (*OF_CHAT, *WITH_BODY, CONFLICT),
         body=obj({"data": obj({"type": {"type": "string", "pattern": "^data-"}}, {"id": STRING, "data": ANY})}),
-        headers=_PART_ID,
+        headers=PART_ID,
         about="It never becomes part of the message.",
         who="server",
     ),

@@ -2,9 +2,9 @@
 -- KEYS 1 session, 2 inbox, 3 part (idempotency; equals KEYS[1] when the sender gave no part id)
 -- ARGV 1 kind, 2 payload, 3 seconds a part id is remembered, 4 most unread records,
 --      5 prefix of worker channels, 6 ms after which a task that never came is sent again,
---      7 busy policy ('': the session's own)
+--      7 busy policy ('': the session's own), 8 of a stop: seq of the record that it is for ('': whatever is answered)
 -- Returns {'ok'|'duplicate', seq, out_cursor, enqueue, queue, agent} | {'missing'} | {'closed', reason} | {'full'} |
---   {'busy'}
+--   {'busy'} | {'other'} when a stop is for a record that is neither being answered nor the next to be
 -- out_cursor is the last outbox record before anything that the answer can emit. A preload that comes too late to be
 -- one is answered as a duplicate.
 local s = redis.call('HMGET', KEYS[1], 'id', 'closed', 'closed_reason', 'status', 'in_seq', 'in_cursor', 'out_seq',
@@ -28,7 +28,7 @@ end
 
 -- The record that is answered now, or next: what a stop is for, never a later one. Nobody waits for a preload.
 local target = -1
-if status == 'running' and (s[17] ~= 'preload' or kind == 'stop') then
+if status == 'running' and (s[17] ~= 'preload' or kind == 'stop' and ARGV[8] == '') then
   target = tonumber(s[13])
 elseif status ~= 'idle' then
   local from = cursor + 2
@@ -41,6 +41,7 @@ elseif status ~= 'idle' then
   until target >= 0 or #entries == 0
 end
 
+if ARGV[8] ~= '' and tonumber(ARGV[8]) ~= target then return {'other'} end
 local busy = ARGV[7] ~= '' and ARGV[7] or s[16] or 'enqueue'
 if busy == 'reject' and target >= 0 then return {'busy'} end
 if seq - cursor > tonumber(ARGV[4]) then return {'full'} end

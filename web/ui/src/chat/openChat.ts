@@ -174,9 +174,9 @@ export class OpenChat extends Observable {
   /** The user's stop: here at once, and on the server whichever connection the answer runs on. */
   async stop(): Promise<void> {
     this.#stopAskedAt = Date.now();
-    // An abort is a stop too; with messages waiting, the second stop would hit the answer to the next one.
-    if (this.line.all.length === 0) this.around.allowAbort(this.id);
-    const told = this.around.api.stop(this.id).catch((error: unknown) => {
+    this.around.allowAbort(this.id);
+    // Both name the answer that is stopped: whichever comes second stops nothing, above all not the next one.
+    const told = this.around.api.stop(this.id, this.chat.messages.at(-1)?.id).catch((error: unknown) => {
       this.problem = `The agent may still be at work: ${explain(error)}`;
     });
     await Promise.all([this.chat.stop(), told]);

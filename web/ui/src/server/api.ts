@@ -139,9 +139,9 @@ export class Api {
     return (await this.#request('api/chats/feed', { signal })).body;
   }
 
-  /** The user's stop, on whatever connection the answer runs. */
-  async stop(chatId: string): Promise<void> {
-    await this.#request(`${chatPath(chatId)}/stop`, { method: 'POST' });
+  /** The user's stop, on whatever connection the answer runs: of the answer to, or with, this message. */
+  async stop(chatId: string, messageId?: string): Promise<void> {
+    await this.#request(`${chatPath(chatId)}/stop`, { method: 'POST', body: { messageId } });
   }
 
   async #json<T>(path: string, init: CallInit = {}): Promise<T> {
