@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 import httpx
 
 from chatagent.redis.keys import Keys
+from tests.loopback import LOOPBACK
 from tests.redis_server import RedisServer
 
 T = TypeVar("T")
@@ -117,13 +118,13 @@ class Gateway:
     def healthy(self) -> bool:
         """Whether `/healthz` answers 200: Redis, broker and a worker are there."""
         with suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=5, **LOOPBACK).status_code == 200
         return False
 
     def answers(self) -> bool:
         """Whether anything is answered over HTTP."""
         with suppress(httpx.HTTPError):
-            httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False)
+            httpx.get(f"{self.url}/healthz", timeout=5, **LOOPBACK)
             return True
         return False
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.loopback import LOOPBACK
 from tests.stack import REPOSITORY, Process, free_port
 
 #: An agent that needs no model, so that no test waits for litellm.
@@ -91,13 +92,13 @@ class Development:
 
     def healthy(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=5, **LOOPBACK).status_code == 200
         except httpx.HTTPError:
             return False
 
     def ask(self, text: str, *, agent: str | None = None) -> str:
         """Send one message to a new chat, as the page does, and give the text of the answer."""
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=self.url, timeout=60, **LOOPBACK) as client:
             token = client.post("/api/playground/token").raise_for_status().json()["token"]
             message = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": text}]}
             body = {"id": f"chat-{time.time_ns()}", "messages": [message], "trigger": "submit-message"}

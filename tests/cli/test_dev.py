@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from tests.cli.development import AGENT, Development
+from tests.loopback import LOOPBACK
 from tests.stack import REPOSITORY, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -71,7 +72,7 @@ def test_one_command_answers_a_message_and_ctrl_c_leaves_nothing(dev: Callable[.
     one.wait_ready()
     assert one.healthy()
     assert one.ask("hello") == "You said: hello"
-    assert "<html" in httpx.get(f"{one.url}/", trust_env=False).text.lower()
+    assert "<html" in httpx.get(f"{one.url}/", **LOOPBACK).text.lower()
     secret = folder / ".chatagent" / "secret_key"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert one.end(signal.SIGINT) == 0
@@ -176,7 +177,7 @@ def test_chats_are_there_again_the_next_day(dev: Callable[..., Development], fol
     first.end()
     second = dev("agents.py")
     second.wait_ready()
-    with httpx.Client(base_url=second.url, trust_env=False) as client:
+    with httpx.Client(base_url=second.url, **LOOPBACK) as client:
         token = client.post("/api/playground/token").json()["token"]
         listed = client.get("/api/v1/sessions", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
     assert "chat-" in listed.text

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.loopback import LOOPBACK
 from tests.stack import REPOSITORY, Gateway, Process, Stack, free_port
 
 pytestmark = pytest.mark.e2e
@@ -42,7 +43,7 @@ def test_the_lines_of_the_procfile_make_a_healthy_deployment(stack: Stack) -> No
         agents = httpx.get(
             f"http://127.0.0.1:{port}/api/agents",
             headers={"Authorization": f"Bearer {stack.environment['CHATAGENT_SECRET_KEY']}"},
-            trust_env=False,
+            **LOOPBACK,
         )
         served = ["approval", "assistant", "notebook", "research", "sandbox", "weather"]
         assert [agent["id"] for agent in agents.raise_for_status().json()["agents"]] == served
@@ -59,7 +60,7 @@ def test_flower_runs_on_the_same_app(stack: Stack) -> None:
     flower = start(stack, "flower", f"celery -A workers.app flower --address=127.0.0.1 --port={port}")
     try:
         flower.wait_for(lambda: "Visit me" in flower.log() or "Connected to" in flower.log(), "Flower is up")
-        client = httpx.Client(trust_env=False, timeout=30)
+        client = httpx.Client(**LOOPBACK, timeout=30)
         with client:
             assert client.get(f"http://127.0.0.1:{port}/healthcheck").text == "OK"
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.loopback import LOOPBACK
 from tests.stack import SECRET, wait_until
 
 Message = dict[str, Any]
@@ -31,9 +32,7 @@ class Server:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {SECRET}"}, timeout=30, trust_env=False
-        )
+        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {SECRET}"}, timeout=30, **LOOPBACK)
 
     def start(self, agent: str) -> Started:
         """Make a chat."""

@@ -24,6 +24,7 @@ from tests.e2e.cutter import Count, Cutter, batches, events, frames
 from tests.e2e.page import assert_same
 from tests.e2e.script import hold, message, part
 from tests.e2e.server import Server, Started
+from tests.loopback import LOOPBACK
 from tests.stack import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -203,7 +204,7 @@ def _append(cut: Cut) -> None:
     record = {"kind": "message", "payload": {"trigger": "submit-message", "message": said}}
     headers = {"Authorization": f"Bearer {cut.chat.token}"}
     path = f"{cut.server.url}/realtime/v1/sessions/{cut.chat.chat_id}/in/append"
-    answer = httpx.post(path, json=record, headers=headers, timeout=30, trust_env=False)
+    answer = httpx.post(path, json=record, headers=headers, timeout=30, **LOOPBACK)
     assert answer.status_code == 200, answer.text
 
 
@@ -215,7 +216,7 @@ def _read_out(cut: Cut, last: int | None) -> list[Record]:
     path = f"{cut.cutter.url}/realtime/v1/sessions/{cut.chat.chat_id}/out"
     again = cut.cutter.cut.is_set()
     records: list[Record] = []
-    with closing(httpx.Client(timeout=30, trust_env=False)) as http:
+    with closing(httpx.Client(timeout=30, **LOOPBACK)) as http:
         try:
             with http.stream("GET", path, headers=headers) as answer:
                 if again:

@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from chatagent.flask import Tokens
 from tests.flask.talk import Socket, user
+from tests.loopback import LOOPBACK
 from tests.redis_server import RedisServer
 from tests.stack import SECRET, Stack
 
@@ -49,7 +50,7 @@ class Chats:
         self._exit = ExitStack()
         self._exit.enter_context(self.stack.worker(file))
         self.gateway = self._exit.enter_context(self.stack.gateway())
-        self.http = self._exit.enter_context(httpx.Client(base_url=self.gateway.url, trust_env=False, timeout=30))
+        self.http = self._exit.enter_context(httpx.Client(base_url=self.gateway.url, **LOOPBACK, timeout=30))
 
     def close(self) -> None:
         """End them."""

@@ -18,6 +18,7 @@ import psutil
 
 from chatagent.flask import ADMIN_SCOPES, Tokens
 from tests.flask.gateway_app import SECRET
+from tests.loopback import LOOPBACK
 
 ROOT = Path(__file__).parents[2]
 _DEADLINE_S = 20.0
@@ -53,7 +54,7 @@ class GatewayProcess:
         deadline = time.monotonic() + _DEADLINE_S
         while True:
             try:
-                httpx.get(f"{self.url}/api/config", timeout=5, trust_env=False)
+                httpx.get(f"{self.url}/api/config", timeout=5, **LOOPBACK)
                 return self
             except httpx.HTTPError as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
@@ -67,7 +68,7 @@ class GatewayProcess:
     def http(self, token: str | None = None, **headers: str) -> httpx.Client:
         """A client that shows a token."""
         shown = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers={**shown, **headers}, timeout=20, trust_env=False)
+        return httpx.Client(base_url=self.url, headers={**shown, **headers}, timeout=20, **LOOPBACK)
 
     @property
     def worker_pid(self) -> int:

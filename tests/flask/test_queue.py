@@ -12,6 +12,7 @@ from tests.flask.conftest import NewGateway
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
 from tests.flask.talk import Socket, body, chunks_of, socket, text_of, until, user
+from tests.loopback import LOOPBACK
 
 
 def texts(queue: list[dict[str, Any]]) -> list[str]:
@@ -175,7 +176,7 @@ def test_an_action_is_answered_like_a_message(gateway: GatewayProcess, worker: S
 def test_pages_elsewhere_may_cancel(new_gateway: NewGateway) -> None:
     gateway = new_gateway(allowed_origins=["https://app.example"])
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "DELETE"}
-    answer = httpx.options(f"{gateway.url}/api/chat/c1/queue/u1", headers=asked, trust_env=False)
+    answer = httpx.options(f"{gateway.url}/api/chat/c1/queue/u1", headers=asked, **LOOPBACK)
     assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
 
 

@@ -15,6 +15,7 @@ import pytest
 from chatagent.llm import tool
 from tests import provider as provider_module
 from tests.llm.model import DEADLINE_S, Chunk, Model, kinds, of_kind
+from tests.loopback import LOOPBACK
 from tests.provider import FakeProvider
 
 
@@ -86,7 +87,7 @@ def test_it_can_be_a_process_of_its_own() -> None:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         body = {"stream": True, "messages": [{"role": "user", "content": "say 1 chunks"}]}
-        answer = httpx.post(f"{url}/chat/completions", json=body, timeout=DEADLINE_S, trust_env=False)
+        answer = httpx.post(f"{url}/chat/completions", json=body, timeout=DEADLINE_S, **LOOPBACK)
         assert answer.headers["content-type"] == "text/event-stream"
         assert answer.text.endswith("data: [DONE]\n\n")
         assert '"w0 "' in answer.text
@@ -99,6 +100,6 @@ def test_what_was_scripted_comes_before_what_the_text_says(provider: FakeProvide
     provider.script([{"http": 418}])
     body = {"stream": True, "messages": [{"role": "user", "content": "say 1 chunks"}]}
     url = f"{provider.url}/chat/completions"
-    statuses = [httpx.post(url, json=body, timeout=DEADLINE_S, trust_env=False).status_code for _ in range(2)]
+    statuses = [httpx.post(url, json=body, timeout=DEADLINE_S, **LOOPBACK).status_code for _ in range(2)]
     assert statuses == [418, 200]
     assert provider.requests[0].body == body

@@ -13,6 +13,7 @@ from openai import OpenAI
 from tests.flask.conftest import gateway, new_gateway, shared_gateway, worker
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn
+from tests.loopback import LOOPBACK
 
 __all__ = ["gateway", "new_gateway", "shared_gateway", "worker"]
 
@@ -36,7 +37,7 @@ def client(gateway: GatewayProcess) -> Iterator[OpenAI]:
         base_url=f"{gateway.url}/v1",
         api_key=gateway.token(),
         max_retries=0,
-        http_client=httpx.Client(trust_env=False),
+        http_client=httpx.Client(**LOOPBACK),
     ) as made:
         yield made
 

@@ -13,6 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
 from tests.flask.talk import until
+from tests.loopback import LOOPBACK
 from tests.openai.conftest import Plan, noting
 
 ASK: list[Any] = [{"role": "user", "content": "hi"}]
@@ -56,7 +57,7 @@ def test_with_asyncio(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
     worker.serve(echo)
 
     async def ask() -> str:
-        plain = httpx.AsyncClient(trust_env=False)
+        plain = httpx.AsyncClient(**LOOPBACK)
         async with AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.token(), http_client=plain) as client:
             stream = await client.chat.completions.create(model="echo", messages=ASK, stream=True)
             return "".join([piece.choices[0].delta.content or "" async for piece in stream])

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from tests.loopback import LOOPBACK
 from tests.stack import SECRET, Stack
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +35,7 @@ def test_a_previous_response_goes_on_after_its_worker_died(own_stack: Stack) -> 
     file, gate = own_stack.folder / "agents.py", own_stack.folder / "gate"
     file.write_text(AGENTS)
     own_stack.env |= {"CHATAGENT_LEASE_S": "1", "CHATAGENT_SWEEP_S": "0.2", "CHATAGENT_CLAIM_GRACE_S": "1"}
-    plain = httpx.Client(trust_env=False)
+    plain = httpx.Client(**LOOPBACK)
     with (
         own_stack.gateway() as gateway,
         OpenAI(base_url=f"{gateway.url}/v1", api_key=SECRET, http_client=plain) as client,

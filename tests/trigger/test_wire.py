@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server
+from tests.loopback import LOOPBACK
 from tests.stack import SECRET
 from tests.trigger.conftest import Run
 
@@ -54,7 +55,7 @@ def test_a_record_full_of_quotes_is_kept_up_to_the_same_limit(server: Server) ->
     assert 600_000 < len(json.dumps(record)) < 1024 * 1024
     headers = {"Authorization": f"Bearer {SECRET}"}
     url = f"{server.url}/realtime/v1/sessions/{started.chat_id}/in/append"
-    answer = httpx.post(url, json=record, headers=headers, trust_env=False)
+    answer = httpx.post(url, json=record, headers=headers, **LOOPBACK)
     assert answer.json() == {"ok": True, "seq": 0}
     assert server.wait_idle(started.chat_id)[0]["parts"][0]["text"] == text
 
