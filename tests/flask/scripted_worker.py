@@ -174,6 +174,8 @@ class ScriptedWorker:
     def close(self) -> None:
         """End; a failure in the background is raised here."""
         self._stopping.set()
+        if self._threads:
+            self.client.rpush(TASKS, *[b""] * len(self._threads))  # nobody waits for a task any longer
         for thread in self._threads:
             thread.join(10)
         self.client.close()
