@@ -127,7 +127,7 @@ def test_nan_is_refused_where_text_belongs() -> None:
         encode({"type": "text-delta", "id": "t", "delta": math.nan})
 
 
-@pytest.mark.parametrize("value", [object(), len, ValueError("x"), {(1, 2): 3}], ids=str)
+@pytest.mark.parametrize("value", [object(), len, ValueError("x"), {(1, 2): 3}], ids=lambda value: type(value).__name__)
 def test_what_json_cannot_say_is_refused(value: Any) -> None:
     with pytest.raises(BadRequest, match="convert it first"):
         encode({"type": "data-x", "data": value})
