@@ -25,7 +25,7 @@ RELEASES = ("4.8.3", "4.5.16")
 class Run(Protocol):
     """Runs a scenario with an agent; gives the chat's id and what the client saw."""
 
-    def __call__(self, scenario: str, task: str = "parrot", **further: str) -> tuple[str, Any]: ...
+    def __call__(self, scenario: str, task: str = "parrot", **further: Any) -> tuple[str, Any]: ...
 
 
 @pytest.fixture(scope="package")
@@ -64,7 +64,7 @@ def clients(node: Node) -> Node:
 def run(request: pytest.FixtureRequest, clients: Node, server: Server, tmp_path: Path) -> Run:
     """Runs scenarios with one release of the client."""
 
-    def run_scenario(scenario: str, task: str = "parrot", **further: str) -> tuple[str, Any]:
+    def run_scenario(scenario: str, task: str = "parrot", **further: Any) -> tuple[str, Any]:
         chat_id = f"{scenario}/{secrets.token_hex(3)}"
         given = {"sdk": request.param, "scenario": scenario, "task": task, "chatId": chat_id, **further}
         given |= {"url": server.url, "secret": SECRET, "gate": str(tmp_path / "gate")}

@@ -1,6 +1,7 @@
 // What more a chat can do: actions, steering, tools of the page, approvals, preloads, both doors at once.
 import { Chat as ReactChat, useChat } from '@ai-sdk/react';
 import { DefaultChatTransport } from 'ai';
+import { writeFileSync } from 'node:fs';
 import { createElement, useEffect } from 'react';
 import { create } from 'react-test-renderer';
 import {
@@ -123,16 +124,20 @@ export const scenarios = {
   },
 
   async queued() {
+    // The last answer waits for a file too: its reader is there before it ends, and so always sees the one before it.
     const transport = makeTransport();
     const chat = new Chat({ transport });
+    const shown = count => chat.messages.length >= count && textOf(chat.messages.at(-1)).endsWith('before');
     const first = chat.sendMessage({ text: `wait ${gate}` });
-    await until(() => chat.messages.length === 2 && textOf(chat.messages[1]) === 'before', 'the first word');
+    await until(() => shown(2), 'the first word');
     const sent = await transport.sendPendingMessage(chatId, { id: 'p1', role: 'user', parts: [{ type: 'text', text: 'later' }] });
     open();
     await first;
-    const next = chat.sendMessage({ text: 'last' });
-    await next;
-    return { sdk: given.sdk, sent, texts: texts(chat), errors: chat.errors };
+    const last = chat.sendMessage({ text: `wait ${gate}-2` });
+    await until(() => shown(4), 'the first word of the last answer');
+    writeFileSync(`${gate}-2`, '');
+    await last;
+    return { sent, texts: texts(chat), errors: chat.errors };
   },
 
   async absorbed() {
