@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, overload
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, SchemaError, to_json
 
 from chatagent.errors import ConfigError
 
@@ -23,7 +23,8 @@ _MISSING = object()
 _NONE: Mapping[str, Any] = MappingProxyType({})
 #: Stands in the session for a value that JSON cannot say: `{"$lost": <its type>}`.
 _LOST = "$lost"
-_OWN = frozenset({"id", "_type", "_adapter"})
+#: Containers of which pydantic makes a copy when it looks at them.
+_CONTAINERS = (dict, list, set, tuple, frozenset)
 
 
 @dataclass(slots=True)
@@ -72,40 +73,61 @@ def snapshot_locals() -> dict[str, Any]:
 class Local(Generic[T]):
     """One typed value per run. Attributes are those of the value: `user.name` is `user.value.name`.
 
-    Assigning an attribute, or changing something inside the value, counts as a change.
+    Assigning an attribute, or changing something inside the value, counts as a change. Fields that are named like
+    something here (`init get value has_changed initialised local_id`) are reached by `user.value` alone.
     """
 
-    def __init__(self, id: str, type: type[T]) -> None:
-        object.__setattr__(self, "id", id)
+    local_id: str
+    _type: Any
+    _adapter: TypeAdapter[Any]
+
+    def __init__(self, id: str, type: Any) -> None:
+        object.__setattr__(self, "local_id", id)
         object.__setattr__(self, "_type", type)
         object.__setattr__(self, "_adapter", _adapter(type))
 
+    def __repr__(self) -> str:
+        return f"local {self.local_id!r}"
+
     def init(self, value: T) -> T:
-        """Set the value of this run, in a hook or in the agent."""
-        self._keep(self._locals(), value)
-        return value
+        """Set the value of this run, in a hook or in the agent; gives it as its type (a model made of a dict).
+
+        Raises: ConfigError for what is not of that type.
+        """
+        checked: T = self._checked(value)
+        self._keep(self._locals(), checked)
+        return checked
 
     @property
     def initialised(self) -> bool:
         """Whether this run has a value; False also for one that could not be kept."""
         locals_ = self._locals()
-        kept = self.id in locals_.stored and not _is_lost(locals_.stored[self.id])
-        return kept or self.id in locals_.values or self.id in _given.get()
+        kept = self.local_id in locals_.stored and not _is_lost(locals_.stored[self.local_id])
+        return kept or self.local_id in locals_.values or self.local_id in _given.get()
 
     @property
     def value(self) -> T:
         """The value itself. Raises: ConfigError before `init`, and when it could not be kept."""
         locals_ = self._locals()
-        value = locals_.values.get(self.id, _MISSING)
+        value = locals_.values.get(self.local_id, _MISSING)
         if value is _MISSING:
             value = self._restore(locals_)
         return cast(T, value)
+
+    @value.setter
+    def value(self, to: T) -> None:
+        locals_ = self._writable()
+        checked = self._checked(to)
+        seen = locals_.seen.get(self.local_id)
+        self._keep(locals_, checked)
+        locals_.seen[self.local_id] = seen
+        locals_.touched.add(self.local_id)
 
     def get(self) -> dict[str, Any]:
         """A plain copy of the value, as JSON would say it. Raises: ConfigError for what JSON cannot say."""
         raw = _dump(self.value)
         if raw is None:
-            raise ConfigError(f"local {self.id!r} holds a {type(self.value).__qualname__}, which JSON cannot say")
+            raise ConfigError(f"{self!r} holds a {type(self.value).__qualname__}, which JSON cannot say")
         plain: dict[str, Any] = orjson.loads(raw)
         return plain
 
@@ -118,9 +140,9 @@ class Local(Generic[T]):
         if not self.initialised:
             return False
         now = _dump(self.value)
-        changed = self.id in locals_.touched if now is None else now != locals_.seen.get(self.id)
-        locals_.seen[self.id] = now
-        locals_.touched.discard(self.id)
+        changed = self.local_id in locals_.touched if now is None else now != locals_.seen.get(self.local_id)
+        locals_.seen[self.local_id] = now
+        locals_.touched.discard(self.local_id)
         return changed
 
     def __getattr__(self, name: str) -> Any:
@@ -130,58 +152,90 @@ class Local(Generic[T]):
         return value[name] if isinstance(value, dict) else getattr(value, name)
 
     def __setattr__(self, name: str, to: Any) -> None:
-        if self._locals().read_only:
-            raise ConfigError(f"local {self.id!r} belongs to the parent run: a subtask may only read it")
+        if name == "value":
+            object.__setattr__(self, name, to)
+            return
+        self._writable().touched.add(self.local_id)
         value = self.value
-        self._locals().touched.add(self.id)
         if isinstance(value, dict):
             value[name] = to
         else:
             setattr(value, name, to)
 
+    def _writable(self) -> Locals:
+        locals_ = self._locals()
+        if locals_.read_only:
+            raise ConfigError(f"{self!r} belongs to the parent run: a subtask may only read it")
+        return locals_
+
     def _locals(self) -> Locals:
         current = _current.get()
         if current is None:
-            raise ConfigError(f"local {self.id!r} is used outside of a run: use it in an agent, its hooks or its tools")
+            raise ConfigError(f"{self!r} is used outside of a run: use it in an agent, its hooks or its tools")
         return current
 
     def _restore(self, locals_: Locals) -> Any:
-        stored = locals_.stored.get(self.id, _MISSING)
-        if (stored is _MISSING or _is_lost(stored)) and self.id in _given.get():
-            return self._keep(locals_, _given.get()[self.id])
+        stored = locals_.stored.get(self.local_id, _MISSING)
+        if (stored is _MISSING or _is_lost(stored)) and self.local_id in _given.get():
+            return self._keep(locals_, _given.get()[self.local_id])
         if stored is _MISSING:
-            raise ConfigError(f"local {self.id!r} has no value in this run: call init() in on_boot or on_chat_start")
+            raise ConfigError(f"{self!r} has no value in this run: call init() in on_boot or on_chat_start")
         if _is_lost(stored):
             raise ConfigError(
-                f"local {self.id!r} held a {stored[_LOST]}, which could not be stored when its run left the process: "
+                f"{self!r} held a {stored[_LOST]}, which could not be stored when its run left the process: "
                 "call init() again in on_boot or on_chat_resume"
             )
         try:
             value = self._adapter.validate_python(stored)
         except ValidationError as error:
-            raise ConfigError(f"local {self.id!r} no longer fits {self._type!r}: call init() again") from error
+            raise ConfigError(f"{self!r} no longer fits {_name(self._type)}: call init() again") from error
         return self._keep(locals_, value)
 
+    def _checked(self, value: Any) -> Any:
+        try:
+            checked = self._adapter.validate_python(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = "".join(f".{step}" for step in first["loc"])
+            told = f"{self!r} takes a {_name(self._type)}, not this {_name(type(value))}"
+            raise ConfigError(f"{told}: {place[1:] + ': ' if place else ''}{first['msg']}") from error
+        # The author keeps the very list or dict that was given.
+        return value if type(value) in _CONTAINERS and checked == value else checked
+
     def _keep(self, locals_: Locals, value: Any) -> Any:
-        locals_.stored.pop(self.id, None)
-        locals_.values[self.id] = value
-        locals_.seen[self.id] = _dump(value)
-        locals_.touched.discard(self.id)
+        locals_.stored.pop(self.local_id, None)
+        locals_.values[self.local_id] = value
+        locals_.seen[self.local_id] = _dump(value)
+        locals_.touched.discard(self.local_id)
         return value
 
 
-def local(id: str, type: type[T]) -> Local[T]:
-    """Declare a local at module level; `id` must be its own."""
+@overload
+def local(id: str) -> Local[Any]: ...
+@overload
+def local(id: str, type: type[T]) -> Local[T]: ...
+def local(id: str, type: Any = Any) -> Local[Any]:
+    """Declare a local at module level; `id` must be its own. Without a type it holds anything. Raises: ConfigError."""
+    if not isinstance(id, str):
+        raise ConfigError(f'a local is declared by its id and its type: chat.local("user", {_name(id)})')
     return Local(id, type)
 
 
 def _adapter(type_: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(type_, config=None if _brings_config(type_) else {"arbitrary_types_allowed": True})
+    try:
+        return TypeAdapter(type_, config=None if _brings_config(type_) else {"arbitrary_types_allowed": True})
+    except SchemaError:
+        # A protocol, say, of which nobody can tell whether a value is one.
+        return TypeAdapter(Any)
 
 
 def _brings_config(type_: Any) -> bool:
     """Pydantic takes no configuration for types that have their own."""
     return isinstance(type_, type) and (issubclass(type_, BaseModel) or hasattr(type_, "__dataclass_fields__"))
+
+
+def _name(type_: Any) -> str:
+    return getattr(type_, "__name__", None) or str(type_)
 
 
 def _dump(value: Any) -> bytes | None:

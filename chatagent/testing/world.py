@@ -49,10 +49,10 @@ class Locals:
         self.values: dict[str, Any] = {}
 
     def __setitem__(self, local: Local[T], value: T) -> None:
-        self.values[local.id] = value
+        self.values[local.local_id] = value
 
     def __getitem__(self, local: Local[T]) -> T:
-        value: T = self.values[local.id]
+        value: T = self.values[local.local_id]
         return value
 
 

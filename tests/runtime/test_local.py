@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from pydantic import BaseModel
@@ -34,6 +34,40 @@ def test_a_local_has_a_value_per_run_and_says_when_it_has_none() -> None:
     assert not user.initialised
 
 
+def test_a_value_is_of_the_type_that_was_declared() -> None:
+    class Clock(Protocol):
+        def now(self) -> float: ...
+
+    anything, words = chat.local("anything"), chat.local("words", list)
+    users, clock = chat.local("users", dict[str, User]), chat.local("clock", Clock)  # type: ignore[type-abstract]
+    enter_locals(Locals())
+    # A dict of the right shape is as good as the model.
+    assert user.init({"name": "ada"}) == User(name="ada")  # type: ignore[arg-type]
+    assert user.value.count == 0
+    assert users.init({"a": {"name": "ada"}})["a"].name == "ada"  # type: ignore[dict-item]
+    given: list[str] = []
+    assert words.init(given) is given
+    assert anything.init(given) is given
+    assert clock.init(threading.Event()) is clock.value  # type: ignore[arg-type]
+    for wrong in (5, {"name": 5}, None):
+        with pytest.raises(ConfigError, match=r"local 'user' takes a User, not this (int|dict|NoneType): "):
+            user.init(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r'chat\.local\("user", User\)'):
+        chat.local(User)  # type: ignore[call-overload]
+
+
+def test_fields_of_the_value_are_reached_whatever_they_are_called() -> None:
+    class Named(BaseModel):
+        id: str
+        type: str
+        get: str
+
+    named = chat.local("named", Named)
+    enter_locals(Locals())
+    named.init(Named(id="7", type="x", get="y"))
+    assert (named.id, named.type, named.value.get) == ("7", "x", "y")
+
+
 def test_changes_are_noticed_once_also_inside_the_value() -> None:
     enter_locals(Locals())
     user.init(User(name="ada"))
@@ -43,6 +77,8 @@ def test_changes_are_noticed_once_also_inside_the_value() -> None:
     assert not user.has_changed()
     user.value.count = 7
     assert user.has_changed()
+    user.value = User(name="bob")
+    assert (user.name, user.has_changed(), user.has_changed()) == ("bob", True, False)
 
 
 def test_a_subtask_reads_a_copy() -> None:
@@ -52,6 +88,8 @@ def test_a_subtask_reads_a_copy() -> None:
     assert user.name == "ada"
     with pytest.raises(ConfigError, match="only read"):
         user.name = "bob"
+    with pytest.raises(ConfigError, match="only read"):
+        user.value = User(name="bob")
 
 
 def test_what_json_cannot_say_is_kept_while_warm_and_its_loss_is_told() -> None:
