@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from chatagent.errors import StoreDown
+from chatagent.runtime.patience import patiently
 from chatagent.runtime.port import Settled, Store
 
 logger = logging.getLogger(__name__)
-
-#: Seconds between attempts while Redis is away.
-_RETRY_S = 0.5
 
 #: Enqueues the turn of a session.
 Send = Callable[[Settled, str], Awaitable[None]]
@@ -31,12 +28,7 @@ class Admissions:
 
     async def enter(self, agent_id: str, session_id: str, limit: int) -> bool:
         """Whether the turn may run now. The place is kept with its lease."""
-        while True:
-            try:
-                return await self._store.admit(agent_id, session_id, limit)
-            except StoreDown:
-                logger.warning("no place asked for, Redis is away; trying again")
-                await asyncio.sleep(_RETRY_S)
+        return await patiently(lambda: self._store.admit(agent_id, session_id, limit), "no place asked for")
 
     async def leave(self, agent_id: str, session_id: str, queue: str) -> None:
         """The turn is over: enqueue the one that waits longest."""

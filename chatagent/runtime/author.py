@@ -54,9 +54,9 @@ class Author:
     async def boot(self, *, resumed: bool) -> None:
         """A run that this process does not have yet is booted; a suspended one is resumed."""
         if self._run.fresh:
-            await self._tell("on_boot", lambda: Boot(**self._of_run(), **self._access(), **self._continues()))
+            await self.tell("on_boot", lambda: Boot(**self._of_run(), **self._access(), **self._continues()))
         if resumed:
-            await self._tell("on_chat_resume", lambda: ChatResume(**self._idle()))
+            await self.tell("on_chat_resume", lambda: ChatResume(**self._idle()))
         self._run.fresh = False
 
     async def recover(
@@ -88,7 +88,7 @@ class Author:
 
     async def preload(self) -> None:
         """The run was started before there is a message."""
-        await self._tell("on_preload", lambda: Preload(**self._of_run(), **self._access(), writer=self._writer))
+        await self.tell("on_preload", lambda: Preload(**self._of_run(), **self._access(), writer=self._writer))
 
     async def tools(self) -> dict[str, Tool]:
         """The tools of this turn."""
@@ -148,7 +148,7 @@ class Author:
 
     async def chat_start(self) -> None:
         """The chat's first message."""
-        await self._tell(
+        await self.tell(
             "on_chat_start",
             lambda: ChatStart(
                 messages=self._turn.messages,
@@ -163,7 +163,7 @@ class Author:
 
     async def turn_start(self) -> None:
         """Every turn."""
-        await self._tell(
+        await self.tell(
             "on_turn_start",
             lambda: TurnStart(
                 messages=self._turn.messages,
@@ -202,14 +202,14 @@ class Author:
 
     async def before_complete(self, result: Callable[[], Mapping[str, Any]]) -> None:
         """The answer is there, its stream still open."""
-        await self._tell(
+        await self.tell(
             "on_before_turn_complete",
             lambda: BeforeTurnComplete(**self._of_turn(), **result(), last_event_id=None, writer=self._writer),
         )
 
     async def complete(self, result: Callable[[], Mapping[str, Any]], last_event_id: str) -> None:
         """The turn is committed."""
-        await self._tell(
+        await self.tell(
             "on_turn_complete",
             lambda: TurnComplete(**self._of_turn(), **result(), last_event_id=last_event_id),
         )
@@ -220,7 +220,7 @@ class Author:
 
     async def suspend(self) -> None:
         """The run leaves this process."""
-        await self._tell("on_chat_suspend", lambda: ChatSuspend(**self._idle()))
+        await self.tell("on_chat_suspend", lambda: ChatSuspend(**self._idle()))
 
     def _idle(self) -> dict[str, Any]:
         """The fields of `on_chat_suspend` and `on_chat_resume`."""
@@ -232,10 +232,7 @@ class Author:
         return found
 
     async def tell(self, name: str, event: Callable[[], Any]) -> None:
-        """Call the hooks of a kind that is not a turn's own."""
-        await self._tell(name, event)
-
-    async def _tell(self, name: str, event: Callable[[], Any]) -> None:
+        """Call the hooks of a kind, if there are any, with one event."""
         hooks = self._agent.of(name)
         if hooks:
             given = event()

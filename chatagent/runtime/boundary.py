@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Container
 from typing import Any
 
 from chatagent.agent import Agent, Turn
 from chatagent.agent.options import PendingBatch, PendingMessages
 from chatagent.llm import NextStep, StepPlan
+from chatagent.llm.wait import settle
 from chatagent.record import InRecord
 from chatagent.runtime import lane
 from chatagent.runtime.compactor import Compactor
@@ -88,8 +88,8 @@ class Boundary:
         batch = self._batch(taken, step)
         if policy is not None and batch.messages:
             if policy.on_received is not None:
-                await _settle(policy.on_received(batch))
-            if not await _settle(policy.should_inject(batch)):
+                await settle(policy.on_received(batch))
+            if not await settle(policy.should_inject(batch)):
                 taken = [record for record in taken if record.busy == "steer"]
                 batch = self._batch(taken, step)
         if not batch.messages:
@@ -101,7 +101,7 @@ class Boundary:
         ]
         plan["append"] = [*plan["append"], *await _prepared(policy, batch)]
         if policy is not None and policy.on_injected is not None:
-            await _settle(policy.on_injected(batch))
+            await settle(policy.on_injected(batch))
 
     def _batch(self, records: list[InRecord], step: NextStep) -> PendingBatch[Any]:
         messages = [record.user_message for record in records if record.user_message is not None]
@@ -120,8 +120,4 @@ class Boundary:
 async def _prepared(policy: PendingMessages[Any] | None, batch: PendingBatch[Any]) -> list[dict[str, Any]]:
     if policy is None or policy.prepare is None:
         return batch.model_messages
-    return list(await _settle(policy.prepare(batch)))
-
-
-async def _settle(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+    return list(await settle(policy.prepare(batch)))

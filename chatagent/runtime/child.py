@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from chatagent.agent import Agent
 from chatagent.agent.local import snapshot_locals
 from chatagent.agent.task_run import Chunk, current_task_run
 from chatagent.agent.turn import find_turn
 from chatagent.child import Ancestor, Ended, NewRun, Trace, session_of_run
-from chatagent.errors import ChatAgentError, Closed, NotFound, StoreDown
+from chatagent.errors import ChatAgentError, Closed, NotFound
 from chatagent.llm import current_tool_options
 from chatagent.record import OutRecord, control_headers, raw_record
 from chatagent.runtime.child_port import Asked, ChildStore
+from chatagent.runtime.patience import patiently
 from chatagent.runtime.port import Dispatch
 from chatagent.runtime.slot import parked
 from chatagent.signal import AbortSignal
@@ -25,10 +26,6 @@ from chatagent.ui import Fold, decode, encode
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-#: Seconds between attempts while Redis is away.
-_RETRY_S = 0.5
 #: Seconds between two looks at an answer that others write.
 _LOOK_S = 0.1
 #: Records of one look at most; a full page means that there are more.
@@ -46,14 +43,14 @@ class Children:
 
     async def start(self, run: NewRun) -> None:
         trace = trace_here().to_dict()
-        if await _patiently(lambda: self._store.start(run, trace, self._queue)):
+        if await patiently(lambda: self._store.start(run, trace, self._queue), "run not started"):
             await self._send(run.task, run.session_id, run.queue or self._queue)
 
     async def wait(self, run_id: str) -> Ended:
         session_id = session_of_run(run_id)
         async with parked(), self._store.follow(session_id, ends_only=True) as rung:
             with self._stopping_with_us(session_id):
-                while (ended := await _patiently(lambda: self._store.ended(session_id))) is None:
+                while (ended := await patiently(lambda: self._store.ended(session_id), "run not looked at")) is None:
                     await rung.wait()
                     rung.clear()
         return ended
@@ -62,10 +59,12 @@ class Children:
         self, session_id: str, turn: int | None, writer: str, number: int, chunks: Sequence[Chunk]
     ) -> bool:
         records = [raw_record(encode(dict(chunk))) for chunk in chunks]
-        return await _patiently(lambda: self._store.append(session_id, turn, writer, number, records))
+        return await patiently(
+            lambda: self._store.append(session_id, turn, writer, number, records), "chunks not written"
+        )
 
     async def read(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
-        after, until = await _patiently(lambda: self._store.progress(session_id))
+        after, until = await patiently(lambda: self._store.progress(session_id), "run not looked at")
         async with self._store.follow(session_id) as rung:
             async for records in self._pages(session_id, after, rung):
                 for record in records:
@@ -82,7 +81,9 @@ class Children:
         trace = trace_here()
         metadata = (trace.chat or {}).get("client_data")
         queue = agent.options.queue or self._queue
-        asked = await _patiently(lambda: self._store.ask(chat_id, agent.id, queue, trace.user, message, metadata))
+        asked = await patiently(
+            lambda: self._store.ask(chat_id, agent.id, queue, trace.user, message, metadata), "agent not asked"
+        )
         if asked.queue is not None:
             await self._send(agent.id, asked.session_id, asked.queue)
         if asked.answer is not None:
@@ -106,10 +107,10 @@ class Children:
                 elif record.control == "session-closed":
                     raise Closed()
                 elif record.control == "turn-complete" and control_headers(record.raw).get("in") == asked.seq:
-                    yield decode(encode_message(fold))
+                    yield _snapshot(fold)
                     return
             if ours and fold.message["parts"]:
-                yield decode(encode_message(fold))
+                yield _snapshot(fold)
             await asyncio.sleep(_LOOK_S)
 
     async def _pages(self, session_id: str, after: int, rung: asyncio.Event) -> AsyncIterator[list[OutRecord]]:
@@ -117,7 +118,7 @@ class Children:
         first = True
         while True:
             rung.clear()
-            records = await _patiently(partial(self._store.records, session_id, after))
+            records = await patiently(partial(self._store.records, session_id, after), "answer not read")
             if records or first:
                 after = records[-1].seq if records else after
                 first = False
@@ -149,7 +150,7 @@ class Children:
 
     async def _stop_child(self, session_id: str) -> None:
         try:
-            await _patiently(lambda: self._store.stop(session_id))
+            await patiently(lambda: self._store.stop(session_id), "run not stopped")
         except (NotFound, Closed):
             logger.debug("child ended before its stop", extra={"session": session_id})
 
@@ -183,9 +184,9 @@ def trace_here() -> Trace:
     return Trace(parent=us, root=us, tool=tool, chat=chat, locals=snapshot_locals(), user=turn.user)
 
 
-def encode_message(fold: Fold) -> bytes:
-    """A message as it is now; the live one changes with later chunks."""
-    return encode(fold.message)
+def _snapshot(fold: Fold) -> dict[str, Any]:
+    """The message as it is now; the live one changes with later chunks."""
+    return decode(encode(fold.message))
 
 
 def _add(fold: Fold, chunk: dict[str, Any]) -> None:
@@ -199,13 +200,3 @@ def _stop_signal() -> AbortSignal | None:
     if run is not None:
         return run.stop_signal
     return None if turn is None else turn.stop_signal
-
-
-async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Until Redis answers; who must not wait for ever is cancelled."""
-    while True:
-        try:
-            return await call()
-        except StoreDown:
-            logger.warning("Redis is away; trying again")
-            await asyncio.sleep(_RETRY_S)

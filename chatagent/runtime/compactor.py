@@ -7,6 +7,7 @@ from typing import Any
 
 from chatagent.agent import Agent, Compacted, Turn
 from chatagent.llm import CompactionResult, NextStep, ShouldCompact, StepPlan, compact
+from chatagent.llm.compaction import OUTER_STEP
 from chatagent.runtime.author import Author
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import waiting_calls
@@ -14,9 +15,6 @@ from chatagent.runtime.lane import COMPACTED, marker
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.run import Run
 from chatagent.runtime.usage import add_usage
-
-#: `step_number` of a compaction between two turns.
-_OUTER = -1
 
 
 class Compactor:
@@ -59,7 +57,7 @@ class Compactor:
         if self._policy is None or not messages or waiting_calls(messages[-1]):
             return
         event = self._event(
-            self._view.convert(messages), usage=usage, total_usage=total_usage, source="outer", step_number=_OUTER
+            self._view.convert(messages), usage=usage, total_usage=total_usage, source="outer", step_number=OUTER_STEP
         )
         result = await compact(self._policy, event, ui_messages=messages, transform=self._author.prepare)
         if result is None:

@@ -21,6 +21,7 @@ from chatagent.runtime.ending import give_up
 from chatagent.runtime.kind import Kind, serve
 from chatagent.runtime.lease import Active, Leases
 from chatagent.runtime.loop import Loops
+from chatagent.runtime.patience import patiently
 from chatagent.runtime.port import Claim, Commit, Committed, Dispatch, Settled, Store
 from chatagent.runtime.run import Run
 from chatagent.runtime.runs import Runs
@@ -33,8 +34,6 @@ from chatagent.thread import enter_home
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between attempts while Redis is away.
-_RETRY_S = 0.5
 #: Seconds after which what was cancelled is cancelled again.
 _CANCEL_S = 1.0
 #: Seconds that parked runs have to be suspended at a shutdown.
@@ -179,12 +178,7 @@ class Engine:
 
     async def _claim(self, session_id: str, busy: Busy) -> Claim | None:
         known = self._runs.known_epoch(session_id)
-        while True:
-            try:
-                return await self._store.claim(session_id, known_epoch=known, busy=busy)
-            except StoreDown:
-                logger.warning("claim failed, Redis is away; trying again")
-                await asyncio.sleep(_RETRY_S)
+        return await patiently(lambda: self._store.claim(session_id, known_epoch=known, busy=busy), "claim failed")
 
     async def _claimed(self, claim: Claim, slot: Slot) -> str:
         agent = self.agents.get(claim.agent)
@@ -236,12 +230,7 @@ class Engine:
         return await self._follow(committed, claim, turn.outcome)
 
     async def _commit(self, commit: Commit) -> Committed:
-        while True:
-            try:
-                return await self._store.commit(commit)
-            except StoreDown:
-                logger.warning("commit failed, Redis is away; trying again")
-                await asyncio.sleep(_RETRY_S)
+        return await patiently(lambda: self._store.commit(commit), "commit failed")
 
     async def _follow(self, committed: Committed, claim: Claim, outcome: str) -> str:
         """Enqueue what waits behind a turn."""

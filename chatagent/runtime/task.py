@@ -14,7 +14,7 @@ from chatagent.agent.task import Task
 from chatagent.agent.task_run import TaskRun, enter_task_run
 from chatagent.child import Trace
 from chatagent.errors import AbortTaskRun, LeaseLost, StoreDown
-from chatagent.runtime.call import call
+from chatagent.runtime.call import call, run_to_end
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Claim, Commit, Outcome, Store
 from chatagent.runtime.served import Served
@@ -23,9 +23,6 @@ from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortController, AbortSignal
 
 logger = logging.getLogger(__name__)
-
-#: Seconds that code which does not heed its signal has after a stop, before it is cancelled.
-STOP_GRACE_S = 2.0
 
 
 class TaskTurn(Served):
@@ -72,12 +69,11 @@ class TaskTurn(Served):
         elif self._attempt > self._task.options.retry.max_attempts:
             self._fail(RuntimeError(f"the run died {self._claim.attempt - 1} times"))
         else:
-            work = asyncio.create_task(self._work(), name=f"task {self._claim.chat_id}")
-            remove = self._stop.signal.add_listener(lambda: _cancel_later(work))
-            try:
-                await self._outcome_of(work)
-            finally:
-                remove()
+            error = await run_to_end(self._work(), self._stop.signal, f"task {self._claim.chat_id}")
+            if error is not None and not self._stop.signal.aborted:
+                logger.error("task failed", exc_info=error)
+                cancelled = isinstance(error, asyncio.CancelledError)
+                self._fail(RuntimeError("the run was cancelled by its own code") if cancelled else error)
         self._close()
 
     def commit(self, *, warm_s: float) -> Commit:
@@ -108,24 +104,6 @@ class TaskTurn(Served):
     def _attempt(self) -> int:
         """Counts what raised and what died."""
         return self._failed + self._claim.attempt
-
-    async def _outcome_of(self, work: asyncio.Task[None]) -> None:
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            if not work.done():
-                work.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await work
-                raise
-            if not self._stop.signal.aborted:
-                self._fail(RuntimeError("the run was cancelled by its own code"))
-        except LeaseLost:
-            raise
-        except Exception as error:
-            if not self._stop.signal.aborted:
-                logger.exception("task failed")
-                self._fail(error)
 
     def _close(self) -> None:
         if self._late is not None:
@@ -185,7 +163,3 @@ async def _sleep(wait_s: float, stop: AbortSignal) -> None:
         async with asyncio.timeout(wait_s):
             await stop.wait()
             raise asyncio.CancelledError
-
-
-def _cancel_later(task: asyncio.Task[Any]) -> None:
-    asyncio.get_running_loop().call_later(STOP_GRACE_S, task.cancel)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from chatagent.agent.event import Reason
 from chatagent.agent.history import History
 from chatagent.agent.local import enter_locals
 from chatagent.agent.turn import enter_turn
-from chatagent.errors import BadRequest, LeaseLost, StoreDown
+from chatagent.errors import BadRequest, StoreDown
 from chatagent.llm import ModelContext, StreamOptions, current_context
 from chatagent.runtime.attempt import begin
 from chatagent.runtime.author import Author, Mint
 from chatagent.runtime.boundary import Boundary
-from chatagent.runtime.call import call
+from chatagent.runtime.call import call, run_to_end
 from chatagent.runtime.compactor import Compactor
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import waiting_calls
@@ -37,8 +36,6 @@ from chatagent.signal import AbortController
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that code which does not heed its signal has after a stop, before it is cancelled.
-STOP_GRACE_S = 2.0
 #: What a tool call that was cut off is answered.
 _STOPPED_CALL = "The tool call was stopped."
 _FAILED_CALL = "The tool call was not finished."
@@ -156,12 +153,7 @@ class AnsweredTurn:
         if self.claim.record.kind == "message":
             self._open()
         if self._owed():
-            work = asyncio.create_task(self._work(), name=f"turn {self.claim.chat_id}")
-            remove = self._turn.signal.add_listener(lambda: _cancel_later(work))
-            try:
-                await self._outcome_of(work)
-            finally:
-                remove()
+            self._judge(await run_to_end(self._work(), self._turn.signal, f"turn {self.claim.chat_id}"))
         self._close()
 
     def _open(self) -> None:
@@ -197,24 +189,12 @@ class AnsweredTurn:
             return True
         return False
 
-    async def _outcome_of(self, work: asyncio.Task[None]) -> None:
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            if not work.done():
-                work.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await work
-                raise
-            if not self.stop.signal.aborted and self._expired is None:
-                self.fail(RuntimeError("the turn was cancelled by its own code"))
-                logger.exception("turn failed")
-        except LeaseLost:
-            raise
-        except Exception as error:
-            if not self.stop.signal.aborted:
-                logger.exception("turn failed")
-                self.fail(error)
+    def _judge(self, error: BaseException | None) -> None:
+        """Say how it went, from what the author's code raised."""
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if error is not None and not self.stop.signal.aborted and not (cancelled and self._expired is not None):
+            logger.error("turn failed", exc_info=error)
+            self.fail(RuntimeError("the turn was cancelled by its own code") if cancelled else error)
         if self.stop.signal.aborted:
             self._result.outcome = "stopped"
         elif self._expired is not None:
@@ -394,7 +374,3 @@ class AnsweredTurn:
             if own.preload_timeout_s is not None:
                 return own.preload_timeout_s
         return own.turn_timeout_s if self.run.turn_timeout_s is None else self.run.turn_timeout_s
-
-
-def _cancel_later(task: asyncio.Task[Any]) -> None:
-    asyncio.get_running_loop().call_later(STOP_GRACE_S, task.cancel)

@@ -7,17 +7,15 @@ part merge when, and only when, they wait. With few chats nothing waits for a ti
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chatagent.errors import ChatAgentError, ConfigError, LeaseLost, StoreDown
+from chatagent.errors import ChatAgentError, ConfigError, LeaseLost
 from chatagent.record import raw_record
+from chatagent.runtime.patience import patiently
 from chatagent.runtime.port import Batch, Claim, Held, Store
 from chatagent.ui import encode
-
-logger = logging.getLogger(__name__)
 
 Chunk = dict[str, Any]
 
@@ -26,8 +24,6 @@ MAX_BATCH_BYTES = 256 * 1024
 MAX_BATCH_RECORDS = 256
 #: A turn that is this far ahead of the log waits in `drain`.
 MAX_PENDING_BYTES = 1024 * 1024
-#: Seconds between attempts while Redis is away: from the first to the last.
-_RETRY_S = (0.05, 1.0)
 
 #: Seconds of CPU that one batch costs on its way through worker, Redis and gateway. With hundreds of chats the next
 #: write waits until the last one is paid for, so that deltas merge instead of filling all cores with tiny batches.
@@ -59,7 +55,7 @@ class TurnLog:
         self._room.set()
 
     def write(self, chunk: Chunk) -> None:
-        """Queue one chunk; never blocks. Raises: LeaseLost, ChunkTooLarge as ChatAgentError."""
+        """Queue one chunk; never blocks. Raises: LeaseLost, ChatAgentError when it is too large."""
         if self._lost:
             raise LeaseLost(self.claim.session_id)
         key = _MERGEABLE.get(chunk["type"])
@@ -198,11 +194,4 @@ class Flusher:
 
     async def _append(self, batches: list[Batch]) -> list[Held | LeaseLost]:
         """Append until there is an answer: a batch that comes twice is written once."""
-        wait_s, longest_s = _RETRY_S
-        while True:
-            try:
-                return await self._store.append(batches)
-            except StoreDown:
-                logger.warning("outbox not written, Redis is away; trying again", extra={"batches": len(batches)})
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, longest_s)
+        return await patiently(lambda: self._store.append(batches), "outbox not written")

@@ -223,7 +223,7 @@ def test_a_stop_ends_a_generator_and_keeps_what_was_said(redis_url: str) -> None
 
 
 def test_a_stop_ends_code_that_does_not_heed_its_signal(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatagent.runtime.turn.STOP_GRACE_S", 0.05)
+    monkeypatch.setattr("chatagent.runtime.call.STOP_GRACE_S", 0.05)
 
     @chat.agent("deaf")
     async def deaf(turn: chat.Turn[Any]) -> None:
