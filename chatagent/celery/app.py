@@ -12,8 +12,7 @@ from chatagent.agent import Agent
 from chatagent.agent.task import Task
 from chatagent.celery.producer import DEFAULT_KEY_PREFIX, make_producer
 from chatagent.celery.service import Options, Service, direct_queue
-from chatagent.errors import ConfigError
-from chatagent.runtime.kind import Kind
+from chatagent.runtime.kind import by_id
 from chatagent.runtime.port import Backend
 
 
@@ -48,13 +47,9 @@ def mount(
 
     Each becomes a task of this app alone, named by its id, that takes a session id. Workers of the app open an
     event loop when they start and hand running turns back when they stop. The pool must be `threads`.
-    Raises: ConfigError for two with one id.
+    Raises: ConfigError for two with one id, and for tools that cannot run.
     """
-    served: dict[str, Kind] = {}
-    kinds: list[Kind] = [*agents, *tasks]
-    for kind in kinds:
-        if served.setdefault(kind.id, kind) is not kind:
-            raise ConfigError(f"two agents or tasks are called {kind.id!r}; ids are Celery task names and must differ")
+    served = by_id([*agents, *tasks])
     service = Service(app, served, backend, options or Options())
     for agent_id in served:
         _register(app, service, agent_id)

@@ -19,6 +19,7 @@ from chatagent.llm.compaction import (
 from chatagent.llm.context import ModelContext, StreamOptions, current_context
 from chatagent.llm.error import InvalidToolInput, ModelError, NoSuchTool, ToolChoiceViolation
 from chatagent.llm.execution import ToolOptions, abort_signal, current_call, current_tool_options, tool_call_id
+from chatagent.llm.function_tool import FunctionTool, client_tool, to_tool, to_tools, tool
 from chatagent.llm.options import StepSettings
 from chatagent.llm.plan import NextStep, PlanStep, StepPlan
 from chatagent.llm.provider import close_clients
@@ -29,7 +30,7 @@ from chatagent.llm.stop import StopCondition, has_tool_call, step_count_is
 from chatagent.llm.stream_text import stream_text
 from chatagent.llm.subagent import SubAgentFailed, last_text, stream_to_tool_output
 from chatagent.llm.summary import summarize_with
-from chatagent.llm.tool import FunctionTool, Tool, client_tool, to_tool, to_tools, tool
+from chatagent.llm.tool import Tool
 from chatagent.llm.usage import Usage
 
 __all__ = [

@@ -61,10 +61,7 @@ class ToolCall:
             return self.reason or DENIED
         if self.error is not None:
             return describe(self.error)
-        output = self.output
-        if self.tool is not None and self.tool.to_model_output is not None:
-            return model_output(self.tool.to_model_output(output), content=True)
-        return model_output(output)
+        return model_output(self.output) if self.tool is None else self.tool.told(self.output)
 
     def to_message(self) -> dict[str, Any]:
         """The call inside an assistant message, in OpenAI's form."""

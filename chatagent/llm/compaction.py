@@ -87,7 +87,8 @@ class Compaction(Generic[C]):
     """When and how a conversation is summed up. Each may be a plain function or an `async def`.
 
     `compact_model_messages` says what the model reads from then on: by default the summary as a user's message, and
-    the question that waits for its answer. `compact_ui_messages` may change what people see, between turns only.
+    the question that waits for its answer or is being answered. `compact_ui_messages` may change what people see,
+    between turns only.
     """
 
     should_compact: Callable[[ShouldCompact[C]], bool | Awaitable[bool]]
@@ -207,11 +208,14 @@ def keep_last(messages: Sequence[Message], count: int) -> list[Message]:
 
 
 def unanswered(messages: Sequence[Message]) -> list[Message]:
-    """The user's messages at the end, which nobody has answered."""
-    begin = len(messages)
+    """The user's messages at the end, which nobody has answered, or which steps that end with tools work on."""
+    end = len(messages)
+    while end > 0 and (messages[end - 1].get("role") == "tool" or messages[end - 1].get("tool_calls")):
+        end -= 1
+    begin = end
     while begin > 0 and messages[begin - 1].get("role") == "user":
         begin -= 1
-    return list(messages[begin:])
+    return [message for message in messages[begin:end] if not _is_summary(message)]
 
 
 def is_compaction_safe(messages: Sequence[Message]) -> bool:
@@ -228,6 +232,10 @@ def is_compaction_safe(messages: Sequence[Message]) -> bool:
             return False
         open_calls = {call["id"] for call in message.get("tool_calls") or ()}
     return not open_calls
+
+
+def _is_summary(message: Message) -> bool:
+    return str(message.get("content")).startswith(SUMMARY_HEADING)
 
 
 _FACTS = ("messages", "usage", "total_usage", "chat_id", "turn", "client_data", "source", "step_number")

@@ -8,13 +8,13 @@ from typing import Any
 
 from chatagent.llm.choice import ToolChoice
 from chatagent.llm.context import ModelContext, current_context
+from chatagent.llm.function_tool import to_tools
 from chatagent.llm.loop import Loop
 from chatagent.llm.options import OnError, OnFinish, OnStepFinish, Options, PrepareStep, Tools
 from chatagent.llm.plan import Message
 from chatagent.llm.result import Run, StreamTextResult
 from chatagent.llm.stop import StopCondition, step_count_is
 from chatagent.llm.system import System
-from chatagent.llm.tool import to_tools
 from chatagent.signal import AbortSignal
 
 #: Steps after which an answer ends when nothing else is said.

@@ -1,32 +1,36 @@
-"""Tools: functions that a model may call, with an input schema derived from type hints and docstring."""
+"""Tools: what a model may call, with the schema of its input."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from chatagent.errors import ConfigError
-from chatagent.llm.docstring import parse
-from chatagent.llm.error import InvalidToolInput
-from chatagent.llm.schema import derive_input, json_schema
+from chatagent.errors import BadRequest, ConfigError
+from chatagent.llm.error import InvalidToolInput, describe
+from chatagent.llm.output import told_output
+from chatagent.llm.schema import json_schema
 from chatagent.thread import in_thread
-from chatagent.ui import encode_value
+from chatagent.ui import encode_value, model_output
 
-P = ParamSpec("P")
-R = TypeVar("R")
+logger = logging.getLogger(__name__)
 
 #: Whether a call waits for the user's yes: always, never, or what a function of the validated input says.
 NeedsApproval = bool | Callable[[Any], bool | Awaitable[bool]]
 #: What the model reads instead of a tool's result: text, or a list of OpenAI content parts.
 ToModelOutput = Callable[[Any], Any]
 
+#: What providers take as names of tools.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+#: The least that providers take as a schema.
+_NO_INPUT = {"type": "object", "properties": {}}
 #: Ends a blocking generator, whose StopIteration cannot cross a thread.
 _END = object()
 
@@ -42,7 +46,7 @@ class Tool:
 
     name: str
     description: str = ""
-    input: type[BaseModel] | Mapping[str, Any]
+    input: type[BaseModel] | Mapping[str, Any] = field(default_factory=dict)
     execute: Callable[[Any], Any] | None = None
     needs_approval: NeedsApproval = False
     to_model_output: ToModelOutput | None = None
@@ -55,7 +59,18 @@ class Tool:
     input_schema: Mapping[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        schema = self.input if isinstance(self.input, Mapping) else json_schema(self.input, self.name)
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"tool {self.name!r}: models call tools by letters, digits, _ and -, at most 128; set name="
+            )
+        if not isinstance(self.needs_approval, bool) and not callable(self.needs_approval):
+            raise ConfigError(f"tool {self.name}: needs_approval must be True, False or a function of the input")
+        if inspect.iscoroutinefunction(self.to_model_output):
+            raise ConfigError(
+                f"tool {self.name}: to_model_output must be a plain function; it is asked in later turns too"
+            )
+        given = self.input
+        schema = {**_NO_INPUT, **given} if isinstance(given, Mapping) else json_schema(given, self.name)
         object.__setattr__(self, "input_schema", schema)
 
     @property
@@ -84,6 +99,16 @@ class Tool:
         answer = self.needs_approval(value)
         return bool(await answer if inspect.isawaitable(answer) else answer)
 
+    def told(self, output: Any) -> Any:
+        """What the model reads of an output; the error where `to_model_output` fails, as the rest may be secret."""
+        if self.to_model_output is None:
+            return model_output(output)
+        try:
+            return told_output(self.to_model_output(output))
+        except Exception as error:
+            logger.exception("to_model_output failed", extra={"tool": self.name})
+            return f"The output cannot be shown. {describe(error)}"
+
     async def outputs(self, value: Any) -> AsyncIterator[tuple[Any, bool]]:
         """Run the tool: `(output as JSON, preliminary)`, the last one not preliminary."""
         if self.execute is None:
@@ -102,79 +127,6 @@ class Tool:
             yield to_json(result), False
 
 
-class FunctionTool(Tool, Generic[P, R]):
-    """A tool made from a function, which can still be called as before."""
-
-    function: Callable[P, R]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.function(*args, **kwargs)
-
-
-@overload
-def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
-@overload
-def tool(
-    *,
-    name: str | None = ...,
-    description: str | None = ...,
-    needs_approval: NeedsApproval = ...,
-    to_model_output: ToModelOutput | None = ...,
-    title: str | None = ...,
-    dynamic: bool = ...,
-    cache_control: Mapping[str, Any] | None = ...,
-) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
-def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a tool of a function: `@tool`, or `@tool(needs_approval=True, …)`.
-
-    The name is the function's, the description its docstring, the input its parameters (described by `Args:` or
-    `:param …:`). A plain function runs in a thread; an `async def` is awaited; a generator gives preliminary outputs.
-    """
-    if function is None:
-        return lambda wrapped: _from_function(wrapped, True, options)
-    return _from_function(function, True, options)
-
-
-@overload
-def client_tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
-@overload
-def client_tool(
-    *,
-    name: str | None = ...,
-    description: str | None = ...,
-    needs_approval: NeedsApproval = ...,
-    to_model_output: ToModelOutput | None = ...,
-    title: str | None = ...,
-    dynamic: bool = ...,
-    cache_control: Mapping[str, Any] | None = ...,
-) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
-def client_tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a tool that the client answers: only the signature and the docstring of the function are used.
-
-    The turn ends with the call pending, and goes on when the client has sent its output.
-    """
-    if function is None:
-        return lambda wrapped: _from_function(wrapped, False, options)
-    return _from_function(function, False, options)
-
-
-def to_tool(source: Tool | Callable[..., Any]) -> Tool:
-    """`source` itself, or a tool made of a plain function."""
-    return source if isinstance(source, Tool) else tool(source)
-
-
-def to_tools(source: Mapping[str, Tool] | Iterable[Tool | Callable[..., Any]] | None) -> dict[str, Tool]:
-    """Tools by name, in order. Raises: ConfigError when two share a name."""
-    if isinstance(source, Mapping):
-        return dict(source)
-    found: dict[str, Tool] = {}
-    for each in map(to_tool, source or ()):
-        if each.name in found:
-            raise ConfigError(f"two tools are named {each.name}; give one of them another name")
-        found[each.name] = each
-    return found
-
-
 def to_json(value: Any) -> Any:
     """What a tool returned, as plain JSON: models, dataclasses, dates and the like become what they stand for.
 
@@ -182,34 +134,10 @@ def to_json(value: Any) -> Any:
     """
     if value is None or type(value) in (str, bool, int):
         return value
-    return orjson.loads(encode_value(value))
-
-
-def _from_function(function: Callable[..., Any], runs: bool, options: dict[str, Any]) -> FunctionTool[..., Any]:
-    name = options.pop("name", None) or function.__name__
-    documentation = parse(function.__doc__)
-    description = options.pop("description", None) or documentation.description
-    model = derive_input(function, name, documentation.params)
-    made: FunctionTool[..., Any] = FunctionTool(
-        name=name,
-        description=description,
-        input=model,
-        execute=_by_name(function, tuple(model.model_fields)) if runs else None,
-        **options,
-    )
-    for attribute, known in (("function", function), ("__wrapped__", function), ("__doc__", function.__doc__)):
-        object.__setattr__(made, attribute, known)
-    return made
-
-
-def _by_name(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[[Any], Any]:
-    """Calls `function` with the fields of the validated input."""
-
-    @wraps(function)
-    def execute(value: Any) -> Any:
-        return function(**{name: getattr(value, name) for name in names})
-
-    return execute
+    try:
+        return orjson.loads(encode_value(value))
+    except BadRequest as error:
+        raise BadRequest(f"the tool returned a {type(value).__name__} that is no JSON ({error})") from error
 
 
 def _blocks(execute: Callable[..., Any]) -> bool:

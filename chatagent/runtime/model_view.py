@@ -29,7 +29,7 @@ class ModelView:
         """These messages and nothing else."""
         last = messages[-1] if messages else {}
         pending = [part["toolCallId"] for part in last.get("parts", ()) if self._runnable(part)]
-        outputs = {name: tool.to_model_output for name, tool in self.tools.items() if tool.to_model_output is not None}
+        outputs = {name: tool.told for name, tool in self.tools.items() if tool.to_model_output is not None}
         return to_model_messages(list(messages), keep_tool_calls=pending, tool_outputs=outputs, omit_old_files=True)
 
     def _runnable(self, part: dict[str, Any]) -> bool:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from chatagent.agent.local import Local, give_locals
-from chatagent.errors import ConfigError
 from chatagent.ids import new_id
 from chatagent.llm.stand_in import enter_stand_in
 from chatagent.redis.backend import RedisBackend
 from chatagent.redis.session import Session
 from chatagent.runtime.engine import EngineOptions
-from chatagent.runtime.kind import Kind
+from chatagent.runtime.kind import Kind, by_id
 from chatagent.testing.hold import Holds
 from chatagent.testing.log import Logs
 from chatagent.testing.model import ScriptedModel
@@ -64,10 +63,7 @@ class World:
         self.timeout_s = timeout_s
         self.options = options
         self.locals = Locals()
-        self.kinds: dict[str, Kind] = {}
-        for kind in kinds:
-            if self.kinds.setdefault(kind.id, kind) is not kind:
-                raise ConfigError(f"two agents or tasks are called {kind.id!r}")
+        self.kinds = by_id(kinds)
         self.backend = RedisBackend(redis_url, self.prefix)
         self.gateway = self.backend.open_gateway()
         self.holds = Holds(lambda: settle(lambda: self._all))

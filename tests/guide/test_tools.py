@@ -43,6 +43,16 @@ def test_a_function_is_a_tool() -> None:
         assert answer.text == "done"
 
 
+def test_a_method_is_a_tool_of_its_object() -> None:
+    (count,) = PAGE.run("method")["tools"]
+    with TestChat(with_tool(count)) as chat:
+        chat.model.script(calls("count", article="A-17"), "three")
+        assert chat.send("how many?").tool_calls[0].output == 3
+        (definition,) = chat.model.requests[0].definitions
+        described = {"description": "Number of the article, as in A-17.", "type": "string"}
+        assert definition["function"]["parameters"]["properties"] == {"article": described}
+
+
 def test_an_error_of_a_tool_is_told_to_the_model_and_may_be_masked_for_the_page() -> None:
     def broken() -> str:
         """Break."""

@@ -26,7 +26,7 @@ from chatagent.llm import (
     summary_message,
     tool,
 )
-from tests.llm.model import DONE, Model, call, calling
+from tests.llm.model import DONE, QUESTION, Model, call, calling
 
 Message = dict[str, Any]
 BIG = {"inputTokens": 90, "outputTokens": 10, "totalTokens": 100}
@@ -105,6 +105,14 @@ def test_a_summary_takes_the_place_of_the_conversation_and_the_open_question_sta
     assert (result.summary, result.message_count) == ("5 messages", 5)
     assert result.messages == [summary_message("5 messages"), said("user", "and now?")]
     assert result.ui_messages is None
+
+
+def test_between_two_steps_the_question_that_is_being_answered_stays_and_old_summaries_go() -> None:
+    question = said("user", "what now?")
+    messages = [summary_message("old"), question, *called("c1"), *called("c2")]
+    result = asyncio.run(compact(policy(), event(messages, source="inner")))
+    assert result is not None
+    assert result.messages == [summary_message("6 messages"), question]
 
 
 def test_nothing_is_summed_up_while_a_call_waits() -> None:
@@ -197,9 +205,9 @@ def test_compaction_between_the_steps_of_an_answer_lasts(model: Model) -> None:
     small = {"usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}}
     first, second = calling(call("add", '{"a":1}', call_id="c1")), calling(call("add", '{"a":2}', call_id="c2"))
     model.ask([*first, usage], [*second, small], DONE, tools=[add], prepare_step=compaction_step(policy()))
-    assert model.told[1] == [summary_message("3 messages")]
-    assert [message["role"] for message in model.told[2]] == ["user", "assistant", "tool"]
-    assert model.told[2][0] == summary_message("3 messages")
+    assert model.told[1] == [summary_message("3 messages"), *QUESTION]
+    assert [message["role"] for message in model.told[2]] == ["user", "user", "assistant", "tool"]
+    assert model.told[2][:2] == model.told[1]
 
 
 def test_a_model_sums_up_a_transcript_without_any_tools(model: Model) -> None:

@@ -181,7 +181,11 @@ LINES = st.text(string.ascii_letters + " ,.", min_size=1, max_size=30).map(str.s
 TYPES = st.sampled_from([(int, 7), (str, "x"), (bool, True), (list[int], [1]), (dict[str, int], {"a": 1})])
 
 
-@given(st.dictionaries(NAMES, st.tuples(LINES, TYPES), max_size=5), LINES, st.sampled_from(["google", "sphinx"]))
+@given(
+    st.dictionaries(NAMES, st.tuples(LINES, TYPES), max_size=5),
+    LINES,
+    st.sampled_from(["google", "numpy", "sphinx", "epydoc"]),
+)
 def test_any_signature_gives_a_schema_that_accepts_its_values(
     parameters: dict[str, tuple[str, tuple[Any, Any]]], summary: str, style: str
 ) -> None:
@@ -193,9 +197,14 @@ def test_any_signature_gives_a_schema_that_accepts_its_values(
         [inspect.Parameter(name, keyword, annotation=kind) for name, (_, (kind, _)) in parameters.items()]
     )
     function.__annotations__ = {name: kind for name, (_, (kind, _)) in parameters.items()}
-    google = ["Args:", *(f"    {name}: {line}" for name, (line, _) in parameters.items())]
-    sphinx = [f":param {name}: {line}" for name, (line, _) in parameters.items()]
-    function.__doc__ = "\n".join([f"{summary}!", "", *(google if style == "google" else sphinx)])
+    lines = {name: line for name, (line, _) in parameters.items()}
+    styles = {
+        "google": ["Args:", *(f"    {name}: {line}" for name, line in lines.items()), "", "Returns:", "    All."],
+        "numpy": ["Parameters", "-" * 10, *(f"{name} : int\n    {line}" for name, line in lines.items())],
+        "sphinx": [f":param {name}: {line}" for name, line in lines.items()],
+        "epydoc": [*(f"@param {name}: {line}" for name, line in lines.items()), "@return: All."],
+    }
+    function.__doc__ = "\n".join([f"{summary}!", "", *styles[style]])
     made = tool(function)
     arguments = {name: value for name, (_, (_, value)) in parameters.items()}
     assert made.description == f"{summary}!"
@@ -230,3 +239,11 @@ def test_text_after_a_section_belongs_to_the_description() -> None:
     found = parse("First.\n\nArgs:\n    a: An a.\n\nLast.")
     assert found.description == "First.\n\n\nLast." or found.description == "First.\n\nLast."
     assert found.params == {"a": "An a."}
+
+
+def test_numpys_style_may_name_several_parameters_at_once() -> None:
+    found = parse(
+        "First.\n\nParameters\n----------\na, b : int\n    Both,\n    really.\n\nReturns\n-------\nint\n    It."
+    )
+    assert found.description == "First."
+    assert found.params == {"a": "Both, really.", "b": "Both, really."}

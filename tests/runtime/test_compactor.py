@@ -85,8 +85,8 @@ def test_a_long_conversation_is_summed_up_for_the_model_and_stays_for_people(
     count = 3 if where == "inner" else 4
     summary = f"Summary of the conversation so far:\n\n{where}: {count} messages"
     if where == "inner":
-        assert told[1] == [summary]
-        assert told[2] == [summary, "ok", "question 1"]
+        assert told[1] == [summary, "question 0"]
+        assert told[2] == [summary, "question 0", "ok", "question 1"]
     else:
         assert told[1] == ["question 0", "None", "snow"]
         assert told[2] == [summary, "question 1"]
