@@ -180,6 +180,7 @@ class EmbeddedRedis:
         """Learn the server's process id; the error while it does not listen or still loads its data."""
         client = _client(self.url)
         try:
+            client.ping()  # unlike INFO, refused while the data is loaded
             self._pid = int(client.info("server")["process_id"])
         except redis.RedisError as error:
             return error

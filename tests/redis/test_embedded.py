@@ -20,6 +20,7 @@ import redis
 from chatagent.errors import ConfigError
 from chatagent.redis.binary import find_binary
 from chatagent.redis.embedded import EmbeddedRedis
+from tests.stack import wait_until
 
 
 @pytest.fixture
@@ -43,7 +44,8 @@ def user(folder: Path) -> Iterator[Callable[[], EmbeddedRedis]]:
     for one in made:
         one.release()
     for one in made:
-        one.alive()  # reaps a server that another user shut down
+        # Reaps a server that another user shut down. It may seem gone while a thread of it still ends.
+        wait_until(lambda one=one: not one.alive(), "the server is gone")  # type: ignore[misc]
 
 
 def client(server: EmbeddedRedis) -> redis.Redis:
