@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
 
 from chatagent.errors import NotFound, StoreDown
 from chatagent.record import Bell
-from chatagent.redis.error import store_errors
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.relay import Answer, Batch, Tail
 
@@ -86,10 +84,8 @@ class Feed:
 
     def _require_log(self, after: int) -> None:
         """Raises: NotFound when Redis forgot records that we have read: the numbers now mean others."""
-        backend = self._backend
-        with store_errors():
-            last: Any = backend.client.hget(backend.keys.session(self.session_id), "out_seq")
-        if last is None or int(last) < after:
+        end = self._backend.outbox.end(self.session_id)
+        if end is None or end < after:
             raise NotFound("Redis lost the end of this chat; reload it")
 
     def close(self) -> None:

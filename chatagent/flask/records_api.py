@@ -22,10 +22,6 @@ from chatagent.flask.message import read_id, read_json
 from chatagent.flask.session_api import run_id
 from chatagent.ids import new_id
 from chatagent.record import InRecord, raw_record
-from chatagent.redis.doorbell import MAX_BELL_BYTES
-from chatagent.redis.entry import read_inbox_entry
-from chatagent.redis.error import store_errors
-from chatagent.redis.script import run, script
 from chatagent.redis.session import Session
 from chatagent.relay import Batch
 from chatagent.ui import encode
@@ -33,8 +29,6 @@ from chatagent.ui import encode
 _BASE = "/realtime/v1/sessions/<path:chat_id>"
 #: Largest record that a server may write beside an answer.
 _MAX_RECORD_BYTES = 1024 * 1024
-#: Seconds for which the same part id writes a record once.
-_PART_TTL_S = 300
 _MAX_NUMBER = 2**53
 _NO_CHANNELS = "named side channels are not served: send data parts in the answer, or open a chat of its own"
 _NO_STREAMS = "there are no credentials for a stream behind this one: POST to /append, or write from the agent"
@@ -110,10 +104,7 @@ def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _received(gateway: Gateway, session: Session, after: int) -> list[dict[str, Any]]:
-    backend = gateway.backend
-    with store_errors():
-        entries: Any = backend.client.xrange(backend.keys.inbox(session.id), min=f"{after + 2}-0")
-    records = [read_inbox_entry(entry) for entry in entries]
+    records = gateway.backend.inbox.read(session.id, after)
     return [{"data": _input(session, each), "id": str(each.seq), "seqNum": each.seq} for each in records]
 
 
@@ -132,12 +123,7 @@ def _write(gateway: Gateway, session: Session, body: Mapping[str, Any], part: st
     chunk = body.get("data")
     if not isinstance(chunk, dict) or not isinstance(chunk.get("type"), str) or not chunk["type"].startswith("data-"):
         raise BadRequest("must be a data chunk: an object whose type starts with data-", field="data")
-    backend, keys = gateway.backend, gateway.backend.keys
-    names = [keys.session(session.id), keys.outbox(session.id), keys.part(session.id, f"stream-{part}")]
-    args = ["", 1, keys.out_channel(session.id), MAX_BELL_BYTES, _PART_TTL_S, raw_record(encode(chunk))]
-    with store_errors():
-        (answer,) = run(backend.client, script("stream")(names, args))
-    if answer[0] == b"idle":
+    if not gateway.backend.outbox.append_beside(session.id, part, raw_record(encode(chunk))):
         raise Conflict("nothing is being answered in this chat now; write while an answer is on its way")
 
 

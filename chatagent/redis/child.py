@@ -19,11 +19,10 @@ from chatagent.child import Ended, NewRun
 from chatagent.errors import NotFound
 from chatagent.record import OutRecord
 from chatagent.redis.connection import connect_async
-from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.error import DROPPED, store_errors
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.keys import Keys
-from chatagent.redis.outbox import PAGE, read_outbox_entry
+from chatagent.redis.outbox import PAGE, append_beside_command, read_outbox_entry
 from chatagent.redis.script import Command, run_async, script
 from chatagent.runtime.child_port import Asked
 from chatagent.ui import encode_value
@@ -32,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a run that never ended is forgotten.
 FORGET_S = 30 * 86_400
-#: Seconds for which the batches of a writer are known.
-_WRITER_TTL_S = 600
 #: Seconds before a dropped connection is made again.
 _RECONNECT_S = 0.2
 #: What the bell of an ended turn carries; a bell without records may be one, too.
@@ -109,7 +106,7 @@ class Bells:
 
 
 class ChildRedis:
-    """What a worker does with sessions that it does not hold (`chatagent.runtime.child.ChildStore`)."""
+    """What a worker does with sessions that it does not hold (`chatagent.runtime.child_port.ChildStore`)."""
 
     def __init__(self, url: str, keys: Keys) -> None:
         self.keys = keys
@@ -146,11 +143,9 @@ class ChildRedis:
         self, session_id: str, turn: int | None, writer: str, number: int, records: Sequence[bytes]
     ) -> bool:
         """Write raw records while a turn runs; False when none does, or another. Raises: StoreDown."""
-        keys = self.keys
-        names = [keys.session(session_id), keys.outbox(session_id), keys.part(session_id, f"stream-{writer}")]
-        head = ["" if turn is None else turn, number, keys.out_channel(session_id), MAX_BELL_BYTES, _WRITER_TTL_S]
+        command = append_beside_command(self.keys, session_id, writer, number, records, turn=turn)
         async with store_errors():
-            (answer,) = await run_async(self._client, script("stream")(names, [*head, *records]))
+            (answer,) = await run_async(self._client, command)
         return bool(answer[0] == b"ok")
 
     async def progress(self, session_id: str) -> tuple[int, int | None]:

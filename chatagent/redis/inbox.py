@@ -105,6 +105,12 @@ class Inbox:
             raise Retryable("the message is not yet where it must be before we confirm it; send it again")
         return pushed
 
+    def read(self, session_id: str, after: int) -> list[InRecord]:
+        """The records after a seq that are still kept, as they were sent. Raises: StoreDown."""
+        with store_errors():
+            entries = self.client.xrange(self.keys.inbox(session_id), min=f"{after + 2}-0")
+        return [read_inbox_entry(entry) for entry in cast("list[Any]", entries)]
+
     def queue(self, session_id: str) -> list[InRecord]:
         """What waits in a chat and can still be changed, oldest first. Raises: NotFound, StoreDown."""
         fields, entries, edits = self._read(session_id)

@@ -1,19 +1,24 @@
-"""The outbox from the gateway's side: read the log from a cursor. (The worker writes it through `lease`.)"""
+"""The outbox from the gateway's side: read from a cursor, written beside an answer. (The worker's side is `lease`.)"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import redis
 
 from chatagent.record import OutRecord
+from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
+from chatagent.redis.script import Command, run, script
 
 #: Records fetched in one read.
 PAGE = 512
 #: Seconds within which a reader that was cut off may come back for an answer that has ended meanwhile.
 CUT_TTL_S = 120
+#: Seconds for which the batches of a writer are known.
+WRITER_TTL_S = 600
 
 
 class Outbox:
@@ -34,6 +39,21 @@ class Outbox:
             )
         return [read_outbox_entry(entry) for entry in cast("list[Any]", entries)]
 
+    def end(self, session_id: str) -> int | None:
+        """Seq of the newest record, -1 before the first; None when there is no such session. Raises: StoreDown."""
+        with store_errors():
+            found = cast("bytes | None", self.client.hget(self.keys.session(session_id), "out_seq"))
+        return None if found is None else int(found)
+
+    def append_beside(self, session_id: str, part_id: str, record: bytes) -> bool:
+        """Write one raw record beside the running answer, once per part id; False when nothing is being answered.
+
+        Raises: StoreDown.
+        """
+        with store_errors():
+            (answer,) = run(self.client, append_beside_command(self.keys, session_id, part_id, 1, [record]))
+        return bool(answer[0] != b"idle")
+
     def note_cut(self, session_id: str) -> None:
         """Remember for a while that a reader was cut off before its answer had ended. Raises: StoreDown."""
         with store_errors():
@@ -48,6 +68,15 @@ class Outbox:
         """Whether a reader was cut off lately. Raises: StoreDown."""
         with store_errors():
             return bool(self.client.exists(self.keys.cut(session_id)))
+
+
+def append_beside_command(
+    keys: Keys, session_id: str, writer: str, number: int, records: Sequence[bytes], *, turn: int | None = None
+) -> Command:
+    """Write batch `number` of a writer (from 1) while a turn runs: any, or that one."""
+    names = [keys.session(session_id), keys.outbox(session_id), keys.part(session_id, f"stream-{writer}")]
+    head = ["" if turn is None else turn, number, keys.out_channel(session_id), MAX_BELL_BYTES, WRITER_TTL_S]
+    return script("stream")(names, [*head, *records])
 
 
 def read_outbox_entry(entry: Any) -> OutRecord:

@@ -18,6 +18,7 @@ from chatagent.redis.listing import Listings, labels
 from chatagent.redis.script import Command, run, script
 from chatagent.redis.session import ID_PREFIX, Session, pairs, read_session
 from chatagent.runtime.port import SessionKind
+from chatagent.ui import encode_value
 
 
 def close_commands(keys: Keys, session_id: str, stands: Sequence[tuple[str, ...]], reason: str | None) -> list[Command]:
@@ -47,8 +48,9 @@ class Sessions(Listings):
         trigger_config: Mapping[str, Any] | None = None,
         busy: Busy = "enqueue",
         kind: SessionKind = "agent",
+        history: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[Session, bool]:
-        """Make the session of `chat_id`, or find it; says whether it is new.
+        """Make the session of `chat_id`, or find it; says whether it is new. `history` is what a new one starts with.
 
         The id is claimed first, then the session made under it: dying in between leaves an id that the next
         caller fills. Raises: Closed.
@@ -71,12 +73,13 @@ class Sessions(Listings):
                 "busy": busy,
                 "kind": kind,
             }
-            now = int(time.time() * 1000)
+            now, past = int(time.time() * 1000), [encode_value(message) for message in history]
             key, stands = self.keys.session(session_id), labels(agent, user, tags, kind)
+            args = [now, len(past), *past, *[item for pair in fields.items() for item in pair]]
             replies = run(
                 self.client,
                 *[("ZADD", self.keys.listing(*label), "NX", now, session_id) for label in stands],
-                script("create")([key], [now, *[item for pair in fields.items() for item in pair]]),
+                script("create")([key, self.keys.history(session_id)], args),
                 ("HGETALL", key),
                 *tell_feeds(self.keys, session_id, [] if kind == "task" else stands),
             )

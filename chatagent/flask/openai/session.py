@@ -17,10 +17,8 @@ from chatagent.flask.openai.error import ModelNotFound
 from chatagent.flask.openai.message import Said, UIMessage
 from chatagent.flask.token import Identity
 from chatagent.ids import new_id
-from chatagent.redis.error import store_errors
 from chatagent.redis.session import Session
 from chatagent.runtime.conversation import WAITING
-from chatagent.ui import encode_value
 
 #: Fields of a request that the door reads itself; the rest reaches the agent as `turn.body`.
 _OWN_FIELDS = frozenset(
@@ -45,14 +43,12 @@ def create(gateway: Gateway, identity: Identity, chat_id: str, model: Any, past:
         card = gateway.agent(agent)
     except NotFound as error:
         raise ModelNotFound(str(error)) from error
-    sessions = gateway.backend.sessions
-    session, created = sessions.create(chat_id, card.id, queue=card.queue, user=identity.user)
+    named = [{"id": new_id(), **message} for message in past]
+    session, created = gateway.backend.sessions.create(
+        chat_id, card.id, queue=card.queue, user=identity.user, history=named
+    )
     if not created:
         require(identity, "write", session)
-    elif past:
-        stored = [encode_value({"id": new_id(), **message}) for message in past]
-        with store_errors():
-            gateway.backend.client.rpush(gateway.backend.keys.history(session.id), *stored)
     return session
 
 
