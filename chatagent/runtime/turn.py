@@ -201,6 +201,7 @@ class AnsweredTurn:
             self.fail(self._expired)
         elif self._response.error_text is not None:
             self._result.outcome = "failed"
+            self._result.error = self._result.error or self._pipe.error
 
     def _close(self) -> None:
         stopped = self.outcome == "stopped"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatagent import chat, client_tool, stream_text, tool
+from chatagent.llm import ModelError
 from chatagent.redis.session import Session
 from chatagent.ui import fold_message
 from tests.provider import LITELLM_WARNINGS, FakeProvider
@@ -211,6 +212,8 @@ def test_a_model_that_fails_mid_stream_leaves_its_partial_answer_to_the_hooks_an
     _run(redis_url, model_loop, test)
     failed = events[0]
     assert failed.finish_reason == "error"
+    assert isinstance(failed.error, ModelError)
+    assert "sk-1" in str(failed.error)
     assert failed.response_message is not None
     assert text_of([failed.response_message]) == ["half"]
     told = [message["content"] for message in provider.requests[-1].body["messages"]]
