@@ -176,6 +176,11 @@ class StreamTextResult:
         return Later(self._text)
 
     @property
+    def error(self) -> BaseException | None:
+        """Why it failed, as soon as that is known: a `ModelError`, or what a callback raised."""
+        return self._run.answer.error
+
+    @property
     def usage(self) -> Later[Usage]:
         """Tokens over all steps."""
         return self._later(lambda answer: answer.usage)

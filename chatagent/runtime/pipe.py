@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from chatagent.agent.source import OnUsage, chunks_of, is_stream_text
+from chatagent.agent.source import OnUsage, SourceFailed, chunks_of, is_stream_text
 from chatagent.runtime.response import Response
 from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortSignal
@@ -31,6 +31,8 @@ class Pipe:
         on_usage: OnUsage | None = None,
         options: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
+        #: Why the answer failed, where a stream told it with an `error` chunk and did not raise.
+        self.error: BaseException | None = None
         self._response = response
         self._log = log
         self._stop = stop
@@ -78,11 +80,19 @@ class Pipe:
                 if hides_reasoning and chunk["type"].startswith("reasoning-"):
                     continue
                 self._response.write(chunk)
+                if chunk["type"] == "error":
+                    self.error = _known_error(source) or SourceFailed(str(chunk["errorText"]))
                 length = len(parts)
                 written += 1
                 if written % _CHUNKS_PER_SLICE == 0:
                     await asyncio.sleep(0)
                     await self._log.drain()
+
+
+def _known_error(source: Any) -> BaseException | None:
+    """The exception behind an `error` chunk: clients must not read it, hooks may."""
+    error = getattr(source, "error", None)
+    return error if isinstance(error, BaseException) else None
 
 
 def _cancel(task: asyncio.Task[Any]) -> None:
