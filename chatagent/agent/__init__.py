@@ -26,6 +26,7 @@ from chatagent.agent.event import (
     Writer,
 )
 from chatagent.agent.history import History, ToolCallRef, ToolResult, upsert_incoming_message
+from chatagent.agent.injection import inject
 from chatagent.agent.local import Local
 from chatagent.agent.loop import ChatTaskPayload, CustomAgent, custom_agent
 from chatagent.agent.loop_message import (
@@ -43,7 +44,6 @@ from chatagent.agent.turn import (
     current_turn,
     defer,
     end_run,
-    inject,
     is_stopped,
     pipe,
     prompt,

@@ -30,7 +30,7 @@ class Writer:
 
     def __init__(self, target: str) -> None:
         self._outlet = current_outlet() if target == "self" else None
-        self._session_id, self._turn = ("", None) if target == "self" else _place(target)
+        self._session_id, self._turn = ("", None) if target == "self" else place_of(target)
         if target == "self" and self._outlet is None:
             raise ConfigError("there is no stream here: write from an agent, its hooks or tools, or a task")
         self._id = new_id()
@@ -93,7 +93,7 @@ async def read(run_id: str) -> AsyncIterator[dict[str, Any]]:
 
     Raises: NotFound.
     """
-    session_id, _ = _place(run_id)
+    session_id, _ = place_of(run_id)
     async for chunk in current_launcher().read(session_id):
         yield chunk
 
@@ -104,7 +104,7 @@ async def _executed(execute: Callable[[Writer], Awaitable[Any] | Any], target: s
         await result
 
 
-def _place(target: str) -> tuple[str, int | None]:
+def place_of(target: str) -> tuple[str, int | None]:
     """The session of a target, and the turn of it that must run."""
     above = _above()
     if target in ("parent", "root"):

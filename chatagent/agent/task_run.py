@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chatagent.child import Ended, NewRun, Trace
@@ -29,6 +30,8 @@ class TaskRun:
     trace: Trace
     signal: AbortSignal
     stop_signal: AbortSignal
+    #: What this attempt has injected into other chats, and how often.
+    injected: Counter[str] = field(default_factory=Counter, repr=False)
 
 
 class Launcher(Protocol):
@@ -44,6 +47,9 @@ class Launcher(Protocol):
         self, session_id: str, turn: int | None, writer: str, number: int, chunks: Sequence[Chunk]
     ) -> bool:
         """Write raw chunks into another session while a turn of it runs (that one, if it is given); whether it did."""
+
+    async def inject(self, session_id: str, messages: Sequence[Chunk]) -> None:
+        """Put model messages into another chat; an attempt that is repeated puts nothing twice. Raises: NotFound."""
 
     def read(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
         """The chunks of a session's current or last turn, to its end. Raises: NotFound."""

@@ -161,15 +161,6 @@ def defer(work: Awaitable[Any]) -> None:
     current_turn().control.defer(work)
 
 
-async def inject(messages: Sequence[ModelMessage] | str) -> None:
-    """Tell the model something in the background: at the next step of this turn, else in the next turn.
-
-    A `system` message (or a `str`) adds instructions to one answer; messages of other roles join the conversation.
-    """
-    given = [{"role": "system", "content": messages}] if isinstance(messages, str) else list(messages)
-    await current_turn().control.inject(given)
-
-
 def set_ui_message_stream_options(**options: Unpack[StreamOptions]) -> None:
     """Override the agent's stream options for the rest of this turn."""
     current_turn().control.set_stream_options(options)

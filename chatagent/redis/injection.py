@@ -11,11 +11,17 @@ from chatagent.redis.script import Command, script
 from chatagent.ui import encode_value
 
 #: Seconds for which a call is remembered, so that its repetition adds nothing.
-_REMEMBERED_S = 300
+_REMEMBERED_S = 3600
 
 
-def inject_command(keys: Keys, session_id: str, messages: Sequence[Mapping[str, Any]]) -> Command:
-    """Put model messages where the next turn finds them; the same command again adds nothing."""
-    names = [keys.session(session_id), keys.injected(session_id), keys.part(session_id, new_id())]
+def inject_command(
+    keys: Keys, session_id: str, messages: Sequence[Mapping[str, Any]], *, key: str | None = None
+) -> Command:
+    """Put model messages where a running turn finds them between two steps, else the next turn.
+
+    The same command, or `key`, again adds nothing.
+    """
+    part = keys.part(session_id, f"inject-{key or new_id()}")
+    names = [keys.session(session_id), keys.injected(session_id), part]
     encoded = [encode_value(message) for message in messages]
     return script("inject")(names, [_REMEMBERED_S, keys.worker_channel(""), *encoded])

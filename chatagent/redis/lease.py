@@ -30,6 +30,7 @@ from chatagent.redis.sessions import close_commands
 from chatagent.redis.store import LeaseOptions
 from chatagent.runtime.conversation import Changes
 from chatagent.runtime.port import Batch, Claim, Commit, Committed, Held, Settled
+from chatagent.ui import decode
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +74,18 @@ class Leases(Overdue, Places):
         flat = [item for pair in fields.items() for item in pair]
         await self._fenced(script("mark")([self.keys.session(claim.session_id)], [claim.epoch, *flat]))
 
-    async def inject(self, session_id: str, messages: Sequence[dict[str, Any]]) -> None:
-        """Put model messages where the next turn finds them. Raises: NotFound."""
+    async def inject(self, session_id: str, messages: Sequence[dict[str, Any]], *, key: str | None = None) -> None:
+        """Put model messages where a running turn finds them at its next step, else the next turn. Raises: NotFound."""
         async with store_errors():
-            (answer,) = await run_async(self.client, inject_command(self.keys, session_id, messages))
+            (answer,) = await run_async(self.client, inject_command(self.keys, session_id, messages, key=key))
         if answer[0] == b"missing":
             raise NotFound(f"there is no session {session_id!r}")
+
+    async def injected(self, session_id: str, after: int) -> list[dict[str, Any]]:
+        """What was injected since the last commit, but for the first `after` messages."""
+        async with store_errors():
+            (found,) = await run_async(self.client, ("LRANGE", self.keys.injected(session_id), after, -1))
+        return [decode(message) for message in found]
 
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
         """Keep leases, and the places that go with them, in one round trip."""

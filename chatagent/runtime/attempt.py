@@ -36,8 +36,7 @@ class Attempt:
     @property
     def kept(self) -> list[UIMessage]:
         """The conversation without the message that is being answered with."""
-        messages = self.applied.messages
-        return messages[:-1] if self.applied.response is not None else messages
+        return [each for each in self.applied.messages if each is not self.applied.response]
 
     @property
     def continues(self) -> bool:

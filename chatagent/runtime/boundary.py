@@ -9,10 +9,10 @@ from chatagent.agent import Agent, Turn
 from chatagent.agent.options import PendingBatch, PendingMessages
 from chatagent.llm import NextStep, StepPlan
 from chatagent.llm.wait import settle
-from chatagent.record import InRecord
-from chatagent.runtime import lane
+from chatagent.record import Busy, InRecord
 from chatagent.runtime.compactor import Compactor
-from chatagent.runtime.control import TurnControl
+from chatagent.runtime.injection import Injection
+from chatagent.runtime.patience import patiently
 from chatagent.runtime.port import Claim, Store
 from chatagent.runtime.run import Run
 from chatagent.ui import steering_chunk, to_model_messages
@@ -28,7 +28,7 @@ class Boundary:
         run: Run,
         claim: Claim,
         store: Store,
-        control: TurnControl,
+        injection: Injection,
         compactor: Compactor,
     ) -> None:
         #: Inbox records that the answer took in.
@@ -42,13 +42,13 @@ class Boundary:
         self._run = run
         self._claim = claim
         self._store = store
-        self._control = control
+        self._injection = injection
         self._compactor = compactor
         self._rung = bool(claim.waiting)
         self._begun = False
 
     def ring(self) -> None:
-        """Something arrived in the inbox."""
+        """Something arrived in the inbox, or was injected."""
         self._rung = True
 
     async def __call__(self, step: NextStep) -> StepPlan | None:
@@ -58,28 +58,28 @@ class Boundary:
             plan.update(await self._compactor.between(step))
         if not self._begun and self.instructions:
             plan["system"] = "\n\n".join(self.instructions)
-        self._inject(plan)
+        if self._begun or self._rung or self._injection.owed:
+            await self._inject(plan)
         if self._rung and self._begun:
             self._rung = False
             await self._steer(plan, step)
         self._begun = True
         return plan if any(plan.values()) else None
 
-    def _inject(self, plan: StepPlan) -> None:
-        found = self._control.take_injected()
-        system = [str(message.get("content", "")) for message in found if message.get("role") == "system"]
-        if system:
-            plan["system"] = "\n\n".join([*filter(None, [plan.get("system")]), *system])
-        joined = [message for message in found if message.get("role") != "system"]
-        if joined:
-            place, chunk = lane.marker(lane.INJECTED, {"messages": len(joined)})
-            self._run.lane = self._run.lane.noted(place, joined)
+    async def _inject(self, plan: StepPlan) -> None:
+        found = await self._injection.take()
+        if found.instructions:
+            plan["system"] = "\n\n".join([*filter(None, [plan.get("system")]), *found.instructions])
+        if found.joined:
+            place, chunk = found.marker()
+            self._run.lane = self._run.lane.noted(place, found.joined)
             plan["chunks"] = [*plan["chunks"], chunk]
-            plan["append"] = [*plan["append"], *joined]
+            plan["append"] = [*plan["append"], *found.joined]
 
     async def _steer(self, plan: StepPlan, step: NextStep) -> None:
         policy = self._agent.options.pending_messages
-        records = await self._store.take(self._claim, None if policy is not None else {"steer"})
+        wanted: set[Busy] | None = None if policy is not None else {"steer"}
+        records = await patiently(lambda: self._store.take(self._claim, wanted), "messages not taken")
         taken = [
             record
             for record in records

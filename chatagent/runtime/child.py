@@ -15,9 +15,11 @@ from chatagent.agent.task_run import Chunk, current_task_run
 from chatagent.agent.turn import find_turn
 from chatagent.child import Ancestor, Ended, NewRun, Trace, session_of_run
 from chatagent.errors import ChatAgentError, Closed, NotFound
+from chatagent.ids import new_id
 from chatagent.llm import current_tool_options
 from chatagent.record import OutRecord, control_headers, raw_record
 from chatagent.runtime.child_port import Asked, ChildStore
+from chatagent.runtime.injection import once
 from chatagent.runtime.patience import patiently
 from chatagent.runtime.port import Dispatch
 from chatagent.runtime.slot import parked
@@ -62,6 +64,11 @@ class Children:
         return await patiently(
             lambda: self._store.append(session_id, turn, writer, number, records), "chunks not written"
         )
+
+    async def inject(self, session_id: str, messages: Sequence[Chunk]) -> None:
+        run, given = current_task_run(), [dict(message) for message in messages]
+        key = new_id() if run is None else once(run.run_id, given, run.injected)
+        await patiently(lambda: self._store.inject(session_id, given, key), "messages not injected")
 
     async def read(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
         after, until = await patiently(lambda: self._store.progress(session_id), "run not looked at")

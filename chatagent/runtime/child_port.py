@@ -46,6 +46,9 @@ class ChildStore(Protocol):
     ) -> bool:
         """Write raw records while a turn runs; False when none does, or another."""
 
+    async def inject(self, session_id: str, messages: Sequence[Mapping[str, Any]], key: str) -> None:
+        """Put model messages into another chat, once per key. Raises: NotFound."""
+
     async def progress(self, session_id: str) -> tuple[int, int | None]:
         """After which seq the current turn's records begin (the last one's, when none runs), and where they end."""
 

@@ -34,8 +34,6 @@ class TurnControl:
         self.history = history
         self.closing: tuple[str | None] | None = None
         self.ended = False
-        #: Wanted at the next step of this turn.
-        self.injected: list[ModelMessage] = []
         self.stream_options: StreamOptions = {}
         self._response = response
         self._pipe = pipe
@@ -43,7 +41,6 @@ class TurnControl:
         self._inject = inject
         self._loop = asyncio.get_running_loop()
         self._deferred: set[asyncio.Future[Any]] = set()
-        self._committed = False
 
     @property
     def prompt(self) -> Any:
@@ -69,10 +66,7 @@ class TurnControl:
         self._loop.call_soon_threadsafe(self._start_deferred, work)
 
     async def inject(self, messages: Sequence[ModelMessage]) -> None:
-        if self._committed:
-            await self._inject(messages)
-        else:
-            self.injected += messages
+        await self._inject(messages)
 
     def set_prompt(self, prompt: Any) -> None:
         self._run.prompt = prompt
@@ -97,15 +91,6 @@ class TurnControl:
 
     def close(self, reason: str | None) -> None:
         self.closing = (reason,)
-
-    def take_injected(self) -> list[ModelMessage]:
-        """What was injected and nobody has read yet."""
-        found, self.injected = self.injected, []
-        return found
-
-    def committed(self) -> None:
-        """The turn is stored: from here on messages are injected into the store."""
-        self._committed = True
 
     async def join_deferred(self) -> None:
         """Wait for deferred work, for a while; what takes longer goes on by itself."""

@@ -29,8 +29,9 @@ _ANSWERS = {
 class Applied:
     """A conversation after a message, before its answer.
 
-    `response` is the assistant message that the answer continues (then it is the last of `messages`), else None.
-    `answered` is False when the message asked for nothing new, so no turn of the agent is owed.
+    `response` is the assistant message among `messages` that the answer continues, else None: the one whose call was
+    answered, which is not the last when the user has gone on without answering. `answered` is False when the message
+    asked for nothing new, so no turn of the agent is owed.
     """
 
     messages: list[UIMessage]
@@ -133,15 +134,29 @@ def _answer_calls(messages: Sequence[UIMessage], sent: UIMessage) -> Applied:
     """Overlay the client's tool results and approvals on the pending calls, by tool call id."""
     answers = {part["toolCallId"]: part for part in sent.get("parts", ()) if part.get("toolCallId")}
     updated: list[UIMessage] = []
-    answered = False
+    response: UIMessage | None = None
     for message in messages:
         parts = [_overlay(part, answers.get(part.get("toolCallId"))) for part in message.get("parts", ())]
         if any(new is not old for new, old in zip(parts, message.get("parts", ()), strict=True)):
-            answered = True
-            message = {**message, "parts": parts}
+            message = response = {**message, "parts": parts}
         updated.append(message)
-    last = updated[-1] if updated and updated[-1].get("role") == "assistant" else None
-    return Applied(updated, response=last, answered=answered)
+    if response is not None:
+        return Applied(updated, response=response)
+    at = _index(updated, sent.get("id"))
+    last = updated[-1 if at is None else at] if updated else {}
+    return Applied(updated, response=last if last.get("role") == "assistant" else None, answered=False)
+
+
+def through(messages: Sequence[UIMessage], message_id: str | None) -> list[UIMessage]:
+    """The conversation up to a message; all of it when the message is not there."""
+    at = _index(messages, message_id)
+    return list(messages if at is None else messages[: at + 1])
+
+
+def with_answer(messages: Sequence[UIMessage], answer: UIMessage) -> list[UIMessage]:
+    """The conversation with an answer in the place of the message with its id, else at the end."""
+    at = _index(messages, answer["id"])
+    return [*messages, answer] if at is None else [*messages[:at], answer, *messages[at + 1 :]]
 
 
 def _overlay(part: dict[str, Any], answer: dict[str, Any] | None) -> dict[str, Any]:

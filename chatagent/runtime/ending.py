@@ -15,7 +15,6 @@ from chatagent.llm.context import MASKED_ERROR
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import Changes, changes, text_of
 from chatagent.runtime.intake import Intake
-from chatagent.runtime.lane import with_system
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.port import Claim, Commit, Outcome, Store
 from chatagent.runtime.response import Response
@@ -39,8 +38,8 @@ class Result:
     forgotten: bool = False
     #: `on_chat_start` has been through.
     chat_started: bool = False
-    #: It has taken over what was injected before it.
-    instructed: bool = False
+    #: How many injected messages it has read.
+    injected: int = 0
     #: It is a turn of the chat: actions and preloads are none.
     counts: bool = True
     #: Seconds that the run outlives it; 0 ends the run.
@@ -66,7 +65,7 @@ class Ending:
         """What to store. The answer is stored as browsers hold it, even when it is empty."""
         claim, run = self._claim, self._run
         messages = self._messages(result)
-        self._keep_injected(messages, result)
+        run.lane = run.lane.pruned(messages)
         headers = {
             "in": claim.record.seq,
             "turn": claim.turn,
@@ -83,7 +82,8 @@ class Ending:
             fields=self._fields(result, messages),
             warm_s=warm_s if result.run_s else 0,
             consumed=(*self._intake.consumed, *consumed),
-            injected=len(claim.injected) if result.instructed else 0,
+            # What a forgotten answer has read is still to be read.
+            injected=0 if self._forgotten(result) else result.injected,
             counts=result.counts,
             silent=claim.record.kind == "preload",
             run_s=result.run_s,
@@ -150,14 +150,10 @@ class Ending:
             run.history, result.run_s = list(history.messages), run_s
 
     def _messages(self, result: Result) -> list[dict[str, Any]]:
-        return self._intake.messages(forgotten=result.forgotten and result.outcome == "stopped")
+        return self._intake.messages(forgotten=self._forgotten(result))
 
-    def _keep_injected(self, messages: Sequence[dict[str, Any]], result: Result) -> None:
-        """What was injected too late for this answer is for the next one."""
-        late = self._control.take_injected()
-        place = str(messages[-1].get("id")) if messages else ""
-        lane = self._run.lane.noted(place, [each for each in late if each.get("role") != "system"])
-        self._run.lane = with_system(lane, late, used=result.instructed).pruned(messages)
+    def _forgotten(self, result: Result) -> bool:
+        return result.forgotten and result.outcome == "stopped"
 
     def _fields(self, result: Result, messages: Sequence[dict[str, Any]]) -> dict[str, bytes]:
         run = self._run

@@ -134,7 +134,7 @@ class Engine:
             return
         if kind in ("stop", "close"):
             self._spawn(self._leases.renew([active]))
-        elif kind == "message":
+        elif kind in ("message", "inject"):
             active.turn.on_message()
             self._loops.ring(session_id)
 

@@ -12,7 +12,7 @@ from chatagent.agent import Agent, Recovery, Turn
 from chatagent.runtime.attempt import Attempt
 from chatagent.runtime.author import Author
 from chatagent.runtime.control import TurnControl
-from chatagent.runtime.conversation import apply
+from chatagent.runtime.conversation import apply, with_answer
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.port import Claim, Store
 from chatagent.runtime.response import Response
@@ -49,8 +49,7 @@ class Intake:
         history, message = self._control.history.messages, self._response.message
         if self._settled or not self._response.started:
             return history
-        at = next((at for at, each in enumerate(history) if each.get("id") == message["id"]), None)
-        return [*history, message] if at is None else [*history[:at], message, *history[at + 1 :]]
+        return with_answer(history, message)
 
     def new(self, messages: Sequence[UIMessage]) -> list[UIMessage]:
         """Those of `messages` that this turn brought."""

@@ -32,12 +32,11 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """`summary` stands for everything up to the place `through`; `system` are instructions for the next answer."""
+    """`summary` stands for everything up to the place `through`."""
 
     summary: tuple[ModelMessage, ...] = ()
     through: str | None = None
     notes: tuple[Note, ...] = ()
-    system: tuple[str, ...] = ()
 
     def noted(self, after: str, messages: Iterable[ModelMessage]) -> Lane:
         """With further messages behind a place."""
@@ -59,8 +58,6 @@ class Lane:
             found |= {"summary": list(self.summary), "through": self.through}
         if self.notes:
             found["notes"] = [{"after": note.after, "messages": list(note.messages)} for note in self.notes]
-        if self.system:
-            found["system"] = list(self.system)
         return found
 
     def pruned(self, messages: Sequence[UIMessage]) -> Lane:
@@ -79,14 +76,7 @@ def read_lane(stored: dict[str, Any]) -> Lane:
         summary=tuple(stored.get("summary", ())),
         through=stored.get("through"),
         notes=tuple(Note(note["after"], tuple(note["messages"])) for note in stored.get("notes", ())),
-        system=tuple(stored.get("system", ())),
     )
-
-
-def with_system(lane: Lane, injected: Iterable[ModelMessage], *, used: bool) -> Lane:
-    """With these instructions for the next answer; `used`: those of before have been read."""
-    fresh = tuple(str(message.get("content", "")) for message in injected if message.get("role") == "system")
-    return replace(lane, system=fresh if used else (*lane.system, *fresh))
 
 
 def marker(kind: str, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -63,7 +63,7 @@ class Claim:
     forgotten: bool = False
     #: Unread messages and actions behind `record`, oldest first (at most 100).
     waiting: tuple[InRecord, ...] = ()
-    #: Model messages that were injected since the last turn, oldest first.
+    #: Model messages that were injected and that no committed turn has read, oldest first.
     injected: tuple[dict[str, Any], ...] = ()
     #: What the model reads beside the UI messages: summaries and injected messages (session field `lane`).
     lane: dict[str, Any] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class Commit:
     warm_s: float
     #: Further inbox records that this turn has answered (steered or merged into it); they leave the inbox.
     consumed: tuple[int, ...] = ()
-    #: How many injected messages were taken over into `lane`.
+    #: How many injected messages the turn has read (they are in `lane` now); the first of the list.
     injected: int = 0
     #: Count it as a turn of the chat and of its run; an action and a preload are none.
     counts: bool = True
@@ -153,8 +153,14 @@ class Store(Protocol):
     async def mark(self, claim: Claim, fields: Mapping[str, bytes]) -> None:
         """Write fields of the session while the turn runs. Raises: LeaseLost."""
 
-    async def inject(self, session_id: str, messages: Sequence[dict[str, Any]]) -> None:
-        """Put model messages where the next turn finds them. Raises: NotFound."""
+    async def inject(self, session_id: str, messages: Sequence[dict[str, Any]], *, key: str | None = None) -> None:
+        """Put model messages where a running turn finds them between two steps, else the next turn.
+
+        The same `key` again puts nothing. Raises: NotFound.
+        """
+
+    async def injected(self, session_id: str, after: int) -> list[dict[str, Any]]:
+        """What was injected since the last commit, but for the first `after` messages."""
 
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
         """Keep leases, in one round trip."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from chatagent.agent import Agent, Recovery
@@ -22,8 +21,9 @@ from chatagent.runtime.boundary import Boundary
 from chatagent.runtime.call import call, run_to_end
 from chatagent.runtime.compactor import Compactor
 from chatagent.runtime.control import TurnControl
-from chatagent.runtime.conversation import waiting_calls
+from chatagent.runtime.conversation import through, waiting_calls, with_answer
 from chatagent.runtime.ending import Ending, Result, words_for
+from chatagent.runtime.injection import Injection
 from chatagent.runtime.intake import Intake
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.new_turn import new_turn, open_response
@@ -84,16 +84,19 @@ class AnsweredTurn:
         self._response = open_response(claim, agent, self._attempt, log)
         self._pipe = Pipe(self._response, log, self.stop.signal, self._add_usage, self._stream_options)
         self._view = ModelView(run)
-        attempt, inject = self._attempt, partial(store.inject, claim.session_id)
-        history = [*attempt.kept, self._response.snapshot()] if attempt.continues else attempt.applied.messages
-        self._control = TurnControl(self._response, self._pipe, run, History(history), inject)
+        self._injection = Injection(claim, store)
+        attempt = self._attempt
+        history = attempt.applied.messages
+        if attempt.continues:
+            history = with_answer(history, self._response.snapshot())
+        self._control = TurnControl(self._response, self._pipe, run, History(history), self._injection.put)
         self._turn = new_turn(
             claim, agent, run, self._control, self._view, model=options.model, stop=self.stop, cancel=self.cancel
         )
         self._author = Author(agent, self._turn, run, self._control, options.mint)
         self._intake = Intake(claim, self._attempt, run, self._control, self._response)
         self._compactor = Compactor(self._turn, agent, run, self._view, self._control, self._author)
-        self._boundary = Boundary(self._turn, agent, run, claim, store, self._control, self._compactor)
+        self._boundary = Boundary(self._turn, agent, run, claim, store, self._injection, self._compactor)
         self._boundary.known = self._intake.consumed
         self._ending = Ending(claim, run, self._control, self._intake, self._response, self._view)
 
@@ -285,21 +288,22 @@ class AnsweredTurn:
 
     def _take_injected(self) -> None:
         """What was injected since the last turn: messages join the conversation, instructions are for this answer."""
-        messages = self._control.history.messages
-        place = str(messages[-1].get("id")) if messages else ""
-        injected = self.claim.injected
-        self._boundary.instructions = [
-            *self.run.lane.system,
-            *(str(message.get("content", "")) for message in injected if message.get("role") == "system"),
-        ]
-        self._result.instructed = True
-        joined = [message for message in injected if message.get("role") != "system"]
-        self.run.lane = self.run.lane.noted(place, joined)
+        messages, answer = self._control.history.messages, self._response.message_id
+        asked = (
+            ""
+            if self._attempt.applied.response
+            else next((str(each.get("id")) for each in reversed(messages) if each.get("id") != answer), "")
+        )
+        self.run.lane = self._injection.begin(self.run.lane, asked, messages, self.run.history)
+        self._boundary.instructions = self._injection.instructions()
 
     async def _model_messages(self) -> list[dict[str, Any]]:
         messages = self._control.history.messages
         reason: Reason = "compaction-rebuild" if self.run.lane.sums_up(messages) else "run"
         return await self._author.prepare(self._view.convert(messages), reason)
+        if self._intake.continues:
+            # An answer that goes on in the middle of the chat goes on from there.
+            messages = through(messages, self._response.message_id)
 
     def _model_context(self) -> ModelContext:
         options, prompt = self.agent.options, self.run.prompt
@@ -331,10 +335,10 @@ class AnsweredTurn:
         self._result.counts = self._counts
         self._result.run_s = self._run_s()
         return self._ending.commit(self._result, self._log.rest(), self._boundary.consumed, warm_s)
+        self._result.injected = self._injection.taken
 
     async def complete(self, last_event_id: str) -> None:
         """Run `on_turn_complete`; what it raises is logged, since the turn is committed."""
-        self._control.committed()
         await self._control.join_deferred()
         self.run.leave = self._leave
         if self.outcome == "waiting" or not self._counts or not self._author.wants("on_turn_complete"):

@@ -20,6 +20,7 @@ from tests.runtime.world import World, live, text_of, until
 pytestmark = pytest.mark.filterwarnings(*LITELLM_WARNINGS)
 
 _SAY: list[dict[str, Any]] = [{"content": "ok"}, {"finish": "stop"}]
+_DONE: list[dict[str, Any]] = [{"content": "done"}, {"finish": "stop"}]
 
 
 def _call(name: str, call_id: str = "c1", arguments: str = "{}") -> list[dict[str, Any]]:
@@ -286,3 +287,57 @@ def test_answered_messages_are_never_replayed_and_unanswered_ones_never_lost_aft
 
     live(redis_url, test)
     assert heard == [("one", 1), ("two", 1), ("two", 2), ("two", 3), ("three", 1)]
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_approval_that_comes_after_a_later_message_runs_the_tool_once_and_goes_on_in_its_own_message(
+    redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner, approved: bool
+) -> None:
+    """AI SDK 6 and 7 send the earlier message with its id, and stream the answer into it."""
+    ran: list[int] = []
+
+    @tool(needs_approval=True)
+    async def pay(amount: int) -> str:
+        """Pay."""
+        ran.append(amount)
+        return "paid"
+
+    async def test(world: World) -> None:
+        agent = _agent(provider, pay)
+        session = world.chat(agent)
+        provider.script(_call("pay", arguments='{"amount": 7}'), _SAY, [{"hang": True}], _DONE, _SAY)
+        async with world.engine(agent) as one, world.engine(agent, owner="w2") as two:
+            await world.turn(one, session, "pay 7", "u1")
+            asked = world.history(session)[1]
+            await world.turn(one, session, "how are you?", "u2")
+            before = world.history(session)
+            (part,) = [part for part in asked["parts"] if "toolCallId" in part]
+            yes = {**part, "state": "approval-responded", "approval": {**part["approval"], "approved": approved}}
+            for _ in range(2):
+                sent = {**asked, "parts": [yes]}
+                payload = {"trigger": "submit-message", "message": sent, "messageId": asked["id"]}
+                world.side.inbox.push(session.id, "message", payload)
+            zombie = asyncio.create_task(one.run_turn(agent.id, session.id))
+            await until(lambda: len(provider.requests) == 3)
+            await until(lambda: any(chunk["type"].startswith("tool-output") for chunk in world.chunks(session)))
+            expire_lease(world, session)
+            assert await two.run_turn(agent.id, session.id) == "completed"
+            assert await two.run_turn(agent.id, session.id) == "waiting"
+            await one.renew()
+            assert await zombie == "lost"
+            after = world.history(session)
+            assert [message["id"] for message in after] == [message["id"] for message in before]
+            assert [after[0], *after[2:]] == [before[0], *before[2:]]
+            assert text_of(after) == ["pay 7", "done", "how are you?", "ok"]
+            (done,) = [part for part in after[1]["parts"] if "toolCallId" in part]
+            assert done["state"] == ("output-available" if approved else "output-denied")
+            starts = [chunk for chunk in world.chunks(session) if chunk["type"] == "start"]
+            assert {chunk["messageId"] for chunk in starts} == {asked["id"]}, "the answer that came twice as well"
+            await world.turn(two, session, "thanks", "u3")
+        assert ran == ([7] if approved else [])
+
+    _run(redis_url, model_loop, test)
+    # The model goes on where it had asked, and reads all of it in its place later.
+    roles = [[message["role"] for message in request.body["messages"]] for request in provider.requests]
+    assert roles[3] == ["user", "assistant", "tool"]
+    assert roles[4] == ["user", "assistant", "tool", "assistant", "user", "assistant", "user"]

@@ -1,4 +1,4 @@
--- Put model messages where the next turn finds them.
+-- Put model messages where a running turn finds them between two steps, else the next turn.
 -- KEYS 1 session, 2 injected messages, 3 part (idempotency)
 -- ARGV 1 seconds a part is remembered, 2 prefix of worker channels, 3… messages
 -- Returns {'missing'} | {'ok'}. A call that comes a second time adds nothing.
