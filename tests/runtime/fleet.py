@@ -55,7 +55,7 @@ class Fleet(World):
 
     @asynccontextmanager
     async def mortal(self, *kinds: Kind, owner: str = "mortal") -> AsyncIterator[tuple[Engine, Callable[[], None]]]:
-        """An engine, and how its process dies: from then on it does nothing and is heard of no more."""
+        """An engine, and how its process dies: it does nothing more, and its leases lapse."""
         store: WorkerStore = RedisBackend(self.url, "test", lease_s=LEASE_S, claim_grace_s=1).open_worker(
             owner, f"queue.{owner}"
         )
@@ -65,9 +65,12 @@ class Fleet(World):
 
         def die() -> None:
             self.engines.remove(engine)
-            for task in [*engine._background, *(active.task for active in engine._leases)]:
+            held = list(engine._leases)
+            for task in [*engine._background, *(active.task for active in held)]:
                 if task is not None:
                     task.cancel()
+            for active in held:
+                self.expire(active.claim.session_id)
 
         try:
             yield engine, die

@@ -285,6 +285,7 @@ def test_a_steered_message_is_not_read_twice_after_a_crash(
             expire_lease(world, session)
             assert await two.run_turn("steered", session.id) == "completed"
             assert await two.run_turn("steered", session.id) == "nothing to do"
+            await one.renew()
             assert await zombie == "lost"
         answer = world.history(session)[1]
         assert [part["type"] for part in answer["parts"]].count("steering-message") == 1

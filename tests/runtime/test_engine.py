@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 
 from chatagent import chat
+from chatagent.redis.session import Session
 from chatagent.runtime.engine import EngineOptions
 from chatagent.runtime.slot import parked, release_slot
 from tests.runtime.world import World, live, text_of, until
+
+
+def lease_until(world: World, session: Session) -> int:
+    """When the lease lapses."""
+    found: Any = world.side.client.hget(f"test:{{{session.id}}}:session", "lease_until")
+    return int(found)
 
 
 def test_a_turn_that_waits_for_a_child_gives_its_slot_back_and_goes_on(redis_url: str) -> None:
@@ -23,10 +30,11 @@ def test_a_turn_that_waits_for_a_child_gives_its_slot_back_and_goes_on(redis_url
             return "with child"
 
         session = world.chat(parent)
-        async with world.engine(parent, lease_s=1.0, options=EngineOptions(heartbeat_s=0.1)) as engine:
+        async with world.engine(parent, options=EngineOptions(heartbeat_s=0.1)) as engine:
             assert await world.turn(engine, session) == "parked"
             # Its lease is kept meanwhile: another task of the same session finds it held.
-            await asyncio.sleep(1.2)
+            parked_until = lease_until(world, session)
+            await until(lambda: lease_until(world, session) > parked_until)
             assert await engine.run_turn(session.agent, session.id) == "held"
             child.set()
             await until(lambda: len(world.history(session)) == 2)
@@ -95,13 +103,13 @@ def test_a_turn_without_a_slot_is_handed_back_at_a_shutdown(redis_url: str) -> N
 
 
 def test_a_turn_that_takes_too_long_is_cancelled_and_says_so(redis_url: str) -> None:
-    @chat.agent("endless", max_duration=0.05)
+    @chat.agent("endless", max_duration=0.2)
     async def endless(turn: chat.Turn[Any]) -> str:
         await chat.pipe("half")
         await asyncio.Event().wait()
         return "never"
 
-    @chat.agent("obedient", max_duration=0.05)
+    @chat.agent("obedient", max_duration=0.2)
     async def obedient(turn: chat.Turn[Any]) -> str:
         await turn.signal.wait()
         assert turn.cancel_signal.aborted
@@ -114,7 +122,7 @@ def test_a_turn_that_takes_too_long_is_cancelled_and_says_so(redis_url: str) -> 
                 assert await world.turn(engine, session) == "failed"
                 assert world.chunks(session)[-1] == {
                     "type": "error",
-                    "errorText": "this took longer than the 0.05 s that it may take",
+                    "errorText": "this took longer than the 0.2 s that it may take",
                 }
                 assert len(world.history(session)) == 2
 

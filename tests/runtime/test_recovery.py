@@ -19,8 +19,7 @@ from tests.runtime.world import World, live, text_of, until
 
 def expire_lease(world: World, session: Session) -> None:
     """What the passing of the lease time does."""
-    world.side.client.hset(f"test:{{{session.id}}}:session", "lease_until", 1)
-    world.side.client.zadd("test:leases", {session.id: 1})
+    world.expire(session.id)
 
 
 def test_a_broken_step_is_redone_and_no_dead_chunk_is_stored(redis_url: str) -> None:

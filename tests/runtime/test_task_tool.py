@@ -97,12 +97,13 @@ def test_another_agent_answers_in_the_card_of_its_call_and_remembers(
     redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner
 ) -> None:
     counts: list[int] = []
+    shown = asyncio.Event()
 
     @chat.agent("expert", description="Knows it all.")
     async def expert(turn: chat.Turn[Any]) -> AsyncIterator[str]:
         counts.append(len(turn.messages))
         yield "first "
-        await asyncio.sleep(0.3)
+        await shown.wait()
         yield "second"
 
     @chat.agent("boss", tools=[ai.agent_tool(expert)])
@@ -115,10 +116,11 @@ def test_another_agent_answers_in_the_card_of_its_call_and_remembers(
             for turn in (1, 2):
                 world.say(session, 'call expert {"prompt": "why?"}', message_id=f"u{turn}")
                 await world.dispatch("boss", session.id, "turns")
+                await until(lambda: any(chunk.get("preliminary") for chunk in world.chunks(session)))
+                shown.set()
                 await until(lambda turn=turn: len(world.history(session)) == 2 * turn)  # type: ignore[misc]
             (part,) = [part for part in world.history(session)[1]["parts"] if part["type"] == "tool-expert"]
             assert text_of([part["output"]]) == ["first second"]
-            assert any(chunk.get("preliminary") for chunk in world.chunks(session))
             told = [each for each in provider.requests[1].body["messages"] if each["role"] == "tool"]
             assert told[0]["content"] == "first second"
             assert counts == [1, 3], "the second call found the conversation of the first"

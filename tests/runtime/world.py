@@ -63,6 +63,11 @@ class World:
         """Send a stop."""
         self.side.inbox.push(session.id, "stop", {})
 
+    def expire(self, session_id: str) -> None:
+        """What the passing of the lease time does."""
+        self.side.client.hset(f"test:{{{session_id}}}:session", "lease_until", 1)
+        self.side.client.zadd("test:leases", {session_id: 1})
+
     def chunks(self, session: Session) -> list[Chunk]:
         """All chunks that are in the log, control records left out."""
         records = self.side.outbox.read(session.id, -1)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -72,10 +71,8 @@ def test_memory_files_output_and_environment_are_limited(monkeypatch: pytest.Mon
 
 
 def test_a_sandbox_is_warm_between_turns_and_torn_down_when_the_chat_is_suspended(
-    redis_url: str, model_loop: asyncio.Runner, monkeypatch: pytest.MonkeyPatch, part: Part
+    redis_url: str, model_loop: asyncio.Runner, part: Part
 ) -> None:
-    monkeypatch.setattr(sandbox, "options", replace(sandbox.options, idle_timeout_s=1.0))
-
     async def test(world: Fleet) -> None:
         async with world.worker(sandbox) as engine:
             session = world.chat(sandbox)
@@ -87,6 +84,7 @@ def test_a_sandbox_is_warm_between_turns_and_torn_down_when_the_chat_is_suspende
             (warm,) = sandboxes.values()
             assert warm.process is not None
             process = psutil.Process(warm.process.pid)
+            await engine.suspend(session.id)
             await until(lambda: not sandboxes, deadline_s=20)
             await until(lambda: not process.is_running(), deadline_s=20)
 
