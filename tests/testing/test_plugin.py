@@ -18,11 +18,16 @@ async def echo(turn):
 """
 
 
+#: Plugins of our own environment, which take seconds to import.
+OTHERS = ("valkey", "cacheprovider", "schemathesis", "langsmith_plugin", "hypothesispytest", "anyio", "xdist")
+
+
 def run(folder: Path, tests: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in a folder with an agent and `tests`."""
     (folder / "agents.py").write_text(AGENT)
     (folder / "test_agents.py").write_text(tests)
-    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:valkey", "-p", "no:cacheprovider"]
+    without = [argument for name in OTHERS for argument in ("-p", f"no:{name}")]
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", *without]
     known = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "CHATAGENT"))}
     return subprocess.run(
         [*command, *arguments],
