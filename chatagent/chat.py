@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatagent.agent import (
     Action,
@@ -60,13 +60,38 @@ from chatagent.agent import (
 from chatagent.agent.action import turn
 from chatagent.agent.agent import agent
 from chatagent.agent.local import local
+from chatagent.agent.loop_message import cleanup_aborted_parts, to_model_messages
+from chatagent.agent.suggestion import suggest
 from chatagent.agent.turn import history
 from chatagent.duration import Duration
 from chatagent.thread import wait
-from chatagent.ui import cleanup_aborted_parts
 
 #: The older name of `chat.agent`.
 task = agent
+
+#: What the AI chat docs of Trigger.dev have in `chat` under another name, or do another way.
+_ELSEWHERE = {
+    "ChatTaskWirePayload": "chat.ChatTaskPayload",
+    "convert_to_model_messages": "chat.to_model_messages",
+    "set_messages": "chat.history.set",
+    "set_ui_message_stream_options": "chat.set_ui_message_stream_options",
+    "set_warm_timeout_in_seconds": "chat.set_idle_timeout",
+    "to_stream_text_options": "nothing: stream_text finds its turn by itself",
+    "with_client_data": "@chat.agent(…, client_data=Model)",
+    "with_ui_message": "@chat.agent(…, data_parts={…}, message_metadata_schema=Model)",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Says what a name that is not here is called. (Type checkers see it by themselves.)"""
+        told = f"module {__name__!r} has no attribute {name!r}"
+        if name.startswith("__"):
+            raise AttributeError(told)
+        meant = suggest(name, [*__all__, *_ELSEWHERE])
+        if meant is not None:
+            told += f"; here it is {_ELSEWHERE.get(meant, f'chat.{meant}')}"
+        raise AttributeError(told)
 
 
 def create_start_session_action(
@@ -136,6 +161,7 @@ __all__ = [
     "set_ui_message_stream_options",
     "stream",
     "task",
+    "to_model_messages",
     "turn",
     "upsert_incoming_message",
     "wait",

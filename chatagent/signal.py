@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 
 
 class AbortSignal:
@@ -51,10 +52,10 @@ class AbortSignal:
         return self._reason
 
     @classmethod
-    def any(cls, *signals: AbortSignal) -> AbortSignal:
-        """A signal that aborts with the first of `signals`."""
+    def any(cls, *signals: AbortSignal | Iterable[AbortSignal]) -> AbortSignal:
+        """A signal that aborts with the first of `signals`, which may also be given as one list."""
         controller = AbortController()
-        for source in signals:
+        for source in chain.from_iterable([each] if isinstance(each, AbortSignal) else each for each in signals):
             source.add_listener(lambda source=source: controller.abort(source.reason))  # type: ignore[misc]
         return controller.signal
 

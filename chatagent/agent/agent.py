@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar, Unpack, get_args, overload
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
 
 from chatagent.agent.data_part import DataParts
 from chatagent.agent.hook import HOOKS, HookOptions, Hooks
 from chatagent.agent.options import AgentOptions, PendingMessages, StreamOptions, ToolsFor
+from chatagent.agent.parameter import check_takes
+from chatagent.agent.suggestion import no_option, suggest
 from chatagent.agent.turn import Turn
 from chatagent.duration import Duration, seconds
 from chatagent.errors import BadRequest, ConfigError
@@ -26,10 +29,9 @@ Tools = Sequence[Any] | Mapping[str, Any] | Callable[[ToolsFor[C]], Any]
 
 #: Agent ids are Celery task names and part of token scopes.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FIELDS = [field.name for field in fields(AgentOptions)]
 #: Options that authors write as durations, and the fields that keep them.
-_DURATIONS = {
-    name.removesuffix("_s"): name for name in (field.name for field in fields(AgentOptions)) if name.endswith("_s")
-}
+_DURATIONS = {name.removesuffix("_s"): name for name in _FIELDS if name.endswith("_s")}
 
 
 class AgentKeywords(HookOptions[C], total=False):
@@ -94,6 +96,9 @@ class Agent(Hooks[C]):
         self.id = id
         self.run = run
         self.options = options or AgentOptions()
+        self._client_data = _adapter(id, "client_data", self.options.client_data)
+        self._actions = _adapter(id, "actions", self.options.actions)
+        self._check()
         #: What it writes is checked by this.
         self.parts = DataParts(self.options.data_parts, metadata=self.options.message_metadata_schema)
 
@@ -104,15 +109,17 @@ class Agent(Hooks[C]):
 
     def read_client_data(self, metadata: Any) -> C:
         """What a client sent along, as the author's model; nothing counts as an empty object. Raises: BadRequest."""
-        if self.options.client_data is None:
+        if self._client_data is None:
             return metadata  # type: ignore[no-any-return]
-        given = {} if metadata is None else metadata
-        value: C = _validated(self.options.client_data, given, "metadata")
+        value: C = _validated(self._client_data, {} if metadata is None else metadata, "metadata")
         return value
 
     def read_action(self, action: Any) -> Any:
         """An action as the author's type. Raises: BadRequest."""
-        return action if self.options.actions is None else _validated(self.options.actions, action, "action")
+        return action if self._actions is None else _validated(self._actions, action, "action")
+
+    def _check(self) -> None:
+        check_takes(self.run, "the turn", f"agent {self.id!r}")
 
 
 @overload
@@ -129,16 +136,20 @@ def agent(
     The function may be a coroutine function, a plain function (it runs in a thread), or a generator of either kind.
     `client_data` is the model of what clients send along, validated every turn. Raises: ConfigError.
     """
+    if not isinstance(id, str):
+        raise ConfigError('an agent has an id: write @chat.agent("support") over its function')
     given = dict(settings)
-    hooks = {name: given.pop(name) for name in HOOKS if name in given}
-    if wrong := [name for name, hook in hooks.items() if not callable(hook)]:
-        raise ConfigError(f"agent {id!r}: {wrong[0]} must be a function")
+    hooks = Hooks[Any]()
+    for name in HOOKS:
+        if (hook := given.pop(name, None)) is not None:
+            hooks.add(name, hook)  # type: ignore[type-var]
     options = read_options(id, {**given, "client_data": client_data})
 
     def make(run: Run[Any]) -> Agent[Any]:
         made: Agent[Any] = Agent(id, run, options)
-        for name, hook in hooks.items():
-            made.add(name, hook)  # type: ignore[type-var]
+        for name in HOOKS:
+            for hook in hooks.of(name):
+                made.add(name, hook)
         return made
 
     return make
@@ -146,31 +157,52 @@ def agent(
 
 def read_options(id: str, given: Mapping[str, Any]) -> AgentOptions:
     """The options of an agent from its keyword arguments. Raises: ConfigError."""
-    known = {field.name for field in fields(AgentOptions)}
     read: dict[str, Any] = {}
     for name, value in given.items():
         if name in _DURATIONS and value is not None:
             read[_DURATIONS[name]] = seconds(value)
-        elif name in known:
+        elif name in _FIELDS:
             read[name] = tuple(value) if name == "examples" else value
-        else:
-            raise ConfigError(f"agent {id!r} has no option {name!r}")
-    if read.get("concurrency_limit") is not None and read["concurrency_limit"] < 1:
-        raise ConfigError(f"agent {id!r}: concurrency_limit must be 1 or more")
-    if read.get("max_turns", 1) < 1:
-        raise ConfigError(f"agent {id!r}: max_turns must be 1 or more")
+        elif name not in _DURATIONS:
+            raise ConfigError(f"agent {id!r} {_unknown(name)}")
+    for name in ("max_turns", "max_attempts", "concurrency_limit"):
+        if (number := read.get(name)) is not None and (not isinstance(number, int) or number < 1):
+            raise ConfigError(f"agent {id!r}: {name} must be 1 or more, not {number!r}")
+    if read.get("queue") is not None and not isinstance(read["queue"], str):
+        raise ConfigError(f"agent {id!r}: queue must be the name of a queue; its limit is concurrency_limit=")
     if read.get("busy", "enqueue") not in get_args(Busy):
         raise ConfigError(f"agent {id!r}: busy must be one of {', '.join(get_args(Busy))}")
     if read.get("on_error") is not None and not callable(read["on_error"]):
         raise ConfigError(f"agent {id!r}: on_error must be a function from an exception to a text")
-    if unknown := (read.get("stream_options") or {}).keys() - StreamOptions.__annotations__.keys():
-        raise ConfigError(f"agent {id!r}: there is no stream option {', '.join(sorted(unknown))}")
-    return AgentOptions(**read)
+    for name in (read.get("stream_options") or {}).keys() - StreamOptions.__annotations__.keys():
+        raise ConfigError(f"agent {id!r}: stream_options {no_option(name, StreamOptions.__annotations__)}")
+    if not isinstance(read.get("tools", ()), Iterable) and not callable(read["tools"]):
+        raise ConfigError(f"agent {id!r}: tools must be a list of functions and tools, or a function that gives one")
+    return AgentOptions(**{name: value for name, value in read.items() if value is not None})
 
 
-def _validated(schema: Any, value: Any, name: str) -> Any:
+def _unknown(name: str) -> str:
+    """Says that there is no such option, and what is meant."""
+    if name == "run":
+        return "is made of the function under the decorator: there is no run="
+    if (stream := suggest(name, StreamOptions.__annotations__)) is not None:
+        return f"has no option {name!r}: write stream_options={{{stream!r}: …}}"
+    return no_option(name, {*AgentKeywords.__annotations__, "client_data"})
+
+
+def _adapter(id: str, name: str, schema: Any) -> TypeAdapter[Any] | None:
+    """What checks values against an author's model. Raises: ConfigError for what is none."""
+    if schema is None:
+        return None
     try:
-        return TypeAdapter[Any](schema).validate_python(value)
+        return TypeAdapter(schema)
+    except (PydanticUserError, SchemaError, KeyError) as error:
+        raise ConfigError(f"agent {id!r}: {name} must be a pydantic model or another type, not {schema!r}") from error
+
+
+def _validated(schema: TypeAdapter[Any], value: Any, name: str) -> Any:
+    try:
+        return schema.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in (name, *first["loc"]))

@@ -24,6 +24,7 @@ from chatagent.agent.event import (
     UIMessage,
     ValidateMessages,
 )
+from chatagent.agent.parameter import check_takes
 
 C = TypeVar("C")
 E = TypeVar("E")
@@ -70,7 +71,8 @@ class Hooks(Generic[C]):
         return self._hooks.get(name, ())
 
     def add(self, name: str, hook: F) -> F:
-        """Add a hook by the name of its kind."""
+        """Add a hook by the name of its kind. Raises: ConfigError for what cannot be called with the event."""
+        check_takes(hook, "the event", name)
         self._hooks.setdefault(name, []).append(hook)
         return hook
 

@@ -15,7 +15,10 @@ from typing import Any, Protocol, Unpack
 from chatagent.agent.agent import Agent, AgentKeywords, read_options
 from chatagent.agent.event import UIMessage
 from chatagent.agent.hook import HOOKS
-from chatagent.agent.turn import Turn
+from chatagent.agent.parameter import annotation, check_takes, second_parameter
+from chatagent.agent.task_run import TaskRun
+from chatagent.agent.turn import Turn, find_turn
+from chatagent.child import Trace
 from chatagent.errors import ConfigError
 from chatagent.signal import AbortSignal
 
@@ -42,6 +45,8 @@ class ChatTaskPayload:
     #: What the client sent along, as it came, and as the agent's `client_data` model.
     metadata: Any = None
     client_data: Any = None
+    #: The other fields of the request.
+    body: dict[str, Any] = field(default_factory=dict)
     action: Any = None
     #: An earlier run served this chat.
     continuation: bool = False
@@ -104,23 +109,44 @@ def current_loop() -> Loop:
 
 
 class CustomAgent(Agent[Any]):
-    """An agent whose function is a loop: called with a payload, and with the loop's signal if it takes two."""
+    """An agent whose function is a loop: called with a payload, and with the loop's signal if it takes two.
+
+    A second parameter that is annotated as a `TaskRun` is given one; with `gives_run` one without annotation, too.
+    """
 
     def __init__(
-        self, id: str, run: LoopFunction, *, client_data: Any = None, **settings: Unpack[AgentKeywords[Any]]
+        self,
+        id: str,
+        run: LoopFunction,
+        *,
+        client_data: Any = None,
+        gives_run: bool = False,
+        **settings: Unpack[AgentKeywords[Any]],
     ) -> None:
+        self._what = f"{'the chat task' if gives_run else 'custom agent'} {id!r}"
         if not inspect.iscoroutinefunction(run):
-            raise ConfigError(f"custom agent {id!r}: its function must be `async def`; it waits for messages")
+            raise ConfigError(f"{self._what}: its function must be `async def`; it waits for messages")
         hooks = [name for name in HOOKS if name in settings]
         if hooks:
-            raise ConfigError(f"custom agent {id!r} has no hooks ({', '.join(hooks)}): write that code into its loop")
+            raise ConfigError(f"{self._what} has no hooks ({', '.join(hooks)}): write that code into its loop")
+        self._second = second_parameter(run)
+        self._wants_run = self._second is not None and _wants_run(run, self._second.name, gives_run)
         super().__init__(id, run, read_options(id, {**settings, "client_data": client_data}))
-        self._takes_signal = len(inspect.signature(run).parameters) > 1
 
     async def start(self, payload: ChatTaskPayload, signal: AbortSignal) -> None:
         """Call the function, once per run."""
         run: LoopFunction = self.run
-        await (run(payload, signal) if self._takes_signal else run(payload))
+        given = _task_run(self.id, payload, signal) if self._wants_run else signal
+        match self._second:
+            case None:
+                await run(payload)
+            case inspect.Parameter(kind=inspect.Parameter.KEYWORD_ONLY, name=name):
+                await run(payload, **{name: given})
+            case _:
+                await run(payload, given)
+
+    def _check(self) -> None:
+        check_takes(self.run, "the payload, and the signal if it wants", self._what, self._second)
 
 
 def custom_agent(
@@ -132,3 +158,24 @@ def custom_agent(
     a second parameter. What it raises ends the open turn with an error; the next message calls it anew.
     """
     return lambda run: CustomAgent(id, run, client_data=client_data, **settings)
+
+
+def _wants_run(function: LoopFunction, name: str, unless_annotated: bool) -> bool:
+    wanted = annotation(function, name)
+    if wanted in (TaskRun, AbortSignal):
+        return wanted is TaskRun
+    return unless_annotated and "signal" not in name
+
+
+def _task_run(task: str, payload: ChatTaskPayload, signal: AbortSignal) -> TaskRun:
+    """What a plain task is told of its run, for a loop that is written as one."""
+    turn = find_turn()
+    return TaskRun(
+        task=task,
+        run_id=payload.run_id,
+        session_id=payload.session_id,
+        attempt=1 if turn is None else turn.attempt,
+        trace=Trace(),
+        signal=signal,
+        stop_signal=signal,
+    )

@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from chatagent.agent.event import ModelMessage, UIMessage
 from chatagent.agent.loop import ChatTaskPayload, TurnEnd, current_loop, find_loop
-from chatagent.agent.options import TURN_TIMEOUT_S
+from chatagent.agent.options import IDLE_TIMEOUT_S, TURN_TIMEOUT_S
 from chatagent.agent.source import is_stream_text
 from chatagent.agent.turn import current_turn, find_turn
+from chatagent.duration import Duration, seconds
 from chatagent.errors import ChatAgentError, LeaseLost
 from chatagent.signal import AbortController, AbortSignal
-from chatagent.ui import to_model_messages
+from chatagent.ui import cleanup_aborted_parts as _cleaned
+from chatagent.ui import to_model_messages as _converted
 
 #: Told to clients in place of an exception's own words.
 _MASKED_ERROR = "An error occurred."
@@ -36,29 +38,41 @@ class Messages:
     """The messages of the running loop's chat (`chat.messages`)."""
 
     async def wait_with_idle_timeout(
-        self, *, idle_timeout_s: float = 30.0, timeout_s: float = TURN_TIMEOUT_S
+        self,
+        *,
+        idle_timeout: Duration = IDLE_TIMEOUT_S,
+        timeout: Duration = TURN_TIMEOUT_S,
+        idle_timeout_s: float | None = None,
+        timeout_s: float | None = None,
     ) -> Waited:
-        """End the open turn, and wait up to `timeout_s` for what opens the next one.
+        """End the open turn, and wait up to `timeout` for what opens the next one.
 
-        A loop that waits costs no slot and keeps its variables until `timeout_s`; `idle_timeout_s` is the shortest
-        time that it stays in its process when that has to make room.
+        A loop that waits costs no slot and keeps its variables until `timeout`; `idle_timeout` is the shortest time
+        that it stays in its process when that has to make room. Both are also taken in seconds, by `…_s`.
         """
-        return Waited(await current_loop().wait(max(timeout_s, idle_timeout_s)))
+        return Waited(await current_loop().wait(wait_s(idle_timeout, timeout, idle_timeout_s, timeout_s)))
 
-    async def wait_with_warmup(self, *, warm_timeout_s: float = 30.0, timeout_s: float = TURN_TIMEOUT_S) -> Waited:
+    async def wait_with_warmup(
+        self,
+        *,
+        warm_timeout: Duration = IDLE_TIMEOUT_S,
+        timeout: Duration = TURN_TIMEOUT_S,
+        warm_timeout_s: float | None = None,
+        timeout_s: float | None = None,
+    ) -> Waited:
         """The same by its older name."""
-        return await self.wait_with_idle_timeout(idle_timeout_s=warm_timeout_s, timeout_s=timeout_s)
+        return Waited(await current_loop().wait(wait_s(warm_timeout, timeout, warm_timeout_s, timeout_s)))
 
-    async def wait(self, *, timeout_s: float = TURN_TIMEOUT_S) -> Waited:
+    async def wait(self, *, timeout: Duration = TURN_TIMEOUT_S, timeout_s: float | None = None) -> Waited:
         """The same with one timeout."""
-        return await self.wait_with_idle_timeout(timeout_s=timeout_s)
+        return Waited(await current_loop().wait(wait_s(0, timeout, None, timeout_s)))
 
-    async def next(self, *, timeout_s: float | None = None) -> ChatTaskPayload | None:
+    async def next(self, *, timeout: Duration | None = None, timeout_s: float | None = None) -> ChatTaskPayload | None:
         """Exactly one message; None when none came in time.
 
         Inside an open turn the message joins that turn and is answered with it; between turns it opens one.
         """
-        return await current_loop().take(timeout_s)
+        return await current_loop().take(timeout_s if timeout is None else seconds(timeout))
 
     async def peek(self) -> ChatTaskPayload | None:
         """The message that `next` would give at once."""
@@ -67,6 +81,14 @@ class Messages:
     async def has_pending(self) -> bool:
         """Whether `next` would give a message at once."""
         return await self.peek() is not None
+
+
+def wait_s(idle_timeout: Duration, timeout: Duration, idle_timeout_s: float | None, timeout_s: float | None) -> float:
+    """Seconds that a loop waits; what is given in seconds goes before the durations."""
+    return max(
+        seconds(idle_timeout) if idle_timeout_s is None else idle_timeout_s,
+        seconds(timeout) if timeout_s is None else timeout_s,
+    )
 
 
 class StopSignal:
@@ -170,6 +192,17 @@ async def _until(work: Awaitable[Any], signal: AbortSignal | None) -> None:
         remove()
 
 
+def cleanup_aborted_parts(message: UIMessage | Captured) -> UIMessage:
+    """A copy of a message that was cut off: without tool calls whose input never came whole, its parts `done`."""
+    return _cleaned(message.message if isinstance(message, Captured) else message)
+
+
+def to_model_messages(messages: Sequence[UIMessage]) -> list[ModelMessage]:
+    """Messages as the model is told them: in a turn with what its tools make of their outputs for the model."""
+    turn = find_turn()
+    return _converted(messages) if turn is None else turn.to_model_messages(list(messages))
+
+
 async def write_turn_complete() -> TurnEnd:
     """Commit the open turn: its answer is stored, and clients see that it is over."""
     return await current_loop().finish()
@@ -186,7 +219,7 @@ class MessageAccumulator:
     @property
     def model_messages(self) -> list[ModelMessage]:
         """The conversation in the form that litellm takes."""
-        return _to_model(self.ui_messages)
+        return to_model_messages(self.ui_messages)
 
     async def add_incoming(
         self, messages: Sequence[UIMessage] | UIMessage | None, trigger: str, turn: int
@@ -207,7 +240,7 @@ class MessageAccumulator:
     async def add_response(self, message: UIMessage | Captured | None) -> None:
         """Add an answer; one whose id is known takes its place."""
         message = message.message if isinstance(message, Captured) else message
-        if message is not None:
+        if message is not None and message.get("parts"):
             self._put(message)
 
     async def set_messages(self, messages: Sequence[UIMessage]) -> None:
@@ -222,7 +255,7 @@ class MessageAccumulator:
         """Take the kept messages into the conversation; returns them for the model."""
         drained, self._steering = self._steering, []
         self.ui_messages += drained
-        return _to_model(drained)
+        return to_model_messages(drained)
 
     def _put(self, message: UIMessage) -> None:
         for at in range(len(self.ui_messages) - 1, -1, -1):
@@ -230,11 +263,6 @@ class MessageAccumulator:
                 self.ui_messages[at:] = [message]
                 return
         self.ui_messages.append(message)
-
-
-def _to_model(messages: list[UIMessage]) -> list[ModelMessage]:
-    turn = find_turn()
-    return to_model_messages(messages) if turn is None else turn.to_model_messages(messages)
 
 
 #: The messages of the running loop.

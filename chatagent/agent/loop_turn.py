@@ -8,9 +8,10 @@ from typing import Any
 
 from chatagent.agent.event import ModelMessage, UIMessage
 from chatagent.agent.loop import ChatTaskPayload, Loop, TurnEnd, current_loop
-from chatagent.agent.loop_message import Captured, pipe_and_capture
-from chatagent.agent.options import MAX_TURNS, TURN_TIMEOUT_S
+from chatagent.agent.loop_message import Captured, pipe_and_capture, wait_s
+from chatagent.agent.options import IDLE_TIMEOUT_S, MAX_TURNS, TURN_TIMEOUT_S
 from chatagent.agent.turn import Turn
+from chatagent.duration import Duration
 from chatagent.errors import ConfigError
 from chatagent.signal import AbortSignal
 
@@ -62,6 +63,7 @@ class LoopTurn:
 
         A source that fails ends the turn with an error, and the loop goes on.
         """
+        self._check_open()
         captured = await pipe_and_capture(source, signal=self.signal)
         await self.add_response(captured)
         if captured.error is not None:
@@ -71,8 +73,7 @@ class LoopTurn:
 
     async def done(self) -> TurnEnd:
         """End the turn; what was piped is its answer."""
-        if not self.open:
-            raise ConfigError("this turn was ended already: call complete() or done(), once")
+        self._check_open()
         error = self._captured.error if self._captured is not None else None
         return await self._loop.finish(error)
 
@@ -91,6 +92,10 @@ class LoopTurn:
         """Replace the conversation before the answer, here and in the store."""
         self._turn.history.set(messages)
         self.messages = self._turn.to_model_messages(self._turn.ui_messages)
+
+    def _check_open(self) -> None:
+        if not self.open:
+            raise ConfigError("this turn was ended already: call complete() or done(), once")
 
 
 class ChatSession:
@@ -138,16 +143,17 @@ def create_session(
     payload: ChatTaskPayload,
     *,
     signal: AbortSignal | None = None,
-    idle_timeout_s: float = 30.0,
-    timeout_s: float = TURN_TIMEOUT_S,
+    idle_timeout: Duration = IDLE_TIMEOUT_S,
+    timeout: Duration = TURN_TIMEOUT_S,
     max_turns: int = MAX_TURNS,
+    idle_timeout_s: float | None = None,
+    timeout_s: float | None = None,
 ) -> ChatSession:
     """The turns of the chat that the custom loop was started for, beginning with `payload`.
 
-    Each turn collects the conversation by itself, also after a restart. The iterator waits up to `timeout_s` for the
-    next message, without a slot; after `max_turns` it ends, and the next message calls the function anew. `signal`
-    ends it sooner.
+    Each turn collects the conversation by itself, also after a restart. The iterator waits up to `timeout` for the
+    next message, without a slot, and `idle_timeout` at least (both also in seconds, by `…_s`); after `max_turns` it
+    ends, and the next message calls the function anew. `signal` ends it sooner.
     """
-    return ChatSession(
-        current_loop(), payload, signal=signal, timeout_s=max(timeout_s, idle_timeout_s), max_turns=max_turns
-    )
+    longest_s = wait_s(idle_timeout, timeout, idle_timeout_s, timeout_s)
+    return ChatSession(current_loop(), payload, signal=signal, timeout_s=longest_s, max_turns=max_turns)

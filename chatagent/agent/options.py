@@ -13,6 +13,8 @@ C = TypeVar("C")
 
 #: Turns of one run, unless the agent says otherwise.
 MAX_TURNS = 100
+#: Seconds that a loop stays in its process at least, while it waits for its next message.
+IDLE_TIMEOUT_S = 30.0
 #: Seconds that a run waits for its next message, warm or suspended.
 TURN_TIMEOUT_S = 3600.0
 #: Seconds that a token is valid which a run mints.

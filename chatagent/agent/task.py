@@ -7,15 +7,20 @@ import inspect
 import random
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, TypeVar, cast, get_type_hints, overload
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
+from chatagent.agent.agent import AgentKeywords
+from chatagent.agent.loop import ChatTaskPayload, CustomAgent
+from chatagent.agent.parameter import first_annotation
+from chatagent.agent.suggestion import no_option
 from chatagent.agent.task_run import current_launcher
 from chatagent.child import RESULT_TTL_S, RUN_PREFIX, Ended, NewRun
+from chatagent.duration import seconds
 from chatagent.errors import BadRequest, ConfigError, TaskFailed, TooLarge
 from chatagent.ids import new_id
 
@@ -26,6 +31,10 @@ Out = TypeVar("Out")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 #: Bytes of JSON that a payload and an output may have.
 MAX_BYTES = 1024 * 1024
+#: Options that authors write as durations.
+_DURATIONS = {"max_duration", "ttl"}
+_SECONDS = {f"{name}_s" for name in _DURATIONS}
+_TASK_OPTIONS = ("schema", "retry", "max_attempts", "queue", "concurrency_limit", "max_duration", "ttl", "description")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +171,8 @@ class Task(Generic[In, Out]):
 
 
 @overload
+def task(function: Callable[[ChatTaskPayload], Awaitable[Any]], /) -> CustomAgent: ...
+@overload
 def task(function: Callable[[In], Awaitable[Out]], /) -> Task[In, Out]: ...
 @overload
 def task(id: str, /, **options: Any) -> _Decorator: ...
@@ -170,18 +181,27 @@ def task(id: Any, /, **options: Any) -> Any:
 
     The function takes the payload (its model is `schema`, else the annotation) and, if it wants, the `TaskRun`. A
     plain function runs in a thread. Options: `retry=Retry(…)` or `max_attempts=`, `queue`, `concurrency_limit`,
-    `max_duration_s`, `ttl_s`, `description`. Raises: ConfigError.
+    `max_duration`, `ttl`, `description`.
+
+    A function whose payload is a `chat.ChatTaskPayload` serves a chat: it is the same as `@chat.custom_agent`, and
+    takes its options. Raises: ConfigError.
     """
     if callable(id):
-        return Task(id.__name__, id, schema=None, options=TaskOptions())
-    schema = options.pop("schema", None)
-    read = _read_options(id, options)
-    return lambda function: Task(id, function, schema=schema, options=read)
+        return _make(id.__name__, id, {})
+    if unknown := options.keys() - {*_TASK_OPTIONS, *_SECONDS, *AgentKeywords.__annotations__, "client_data"}:
+        raise ConfigError(f"task {id!r} {no_option(min(unknown), _TASK_OPTIONS)}")
+    return lambda function: _make(id, function, options)
 
 
 class _Decorator:
     """The type of `task("…")`, which no object has."""
 
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[ChatTaskPayload], Awaitable[Any]], /
+    ) -> CustomAgent: ...
+    @overload
+    def __call__(self, function: Callable[[ChatTaskPayload, Any], Awaitable[Any]], /) -> CustomAgent: ...
     @overload
     def __call__(self, function: Callable[[In], Awaitable[Out]], /) -> Task[In, Out]: ...
     @overload
@@ -194,14 +214,33 @@ class _Decorator:
         raise NotImplementedError
 
 
+def _make(id: str, function: Callable[..., Any], options: dict[str, Any]) -> Task[Any, Any] | CustomAgent:
+    """A task; for the payload of a chat a loop over its turns."""
+    given = dict(options)
+    schema = given.pop("schema", None)
+    retry = given.pop("retry", None)
+    if retry is not None and not isinstance(retry, Retry):
+        raise ConfigError(f"task {id!r}: retry must be a Retry, as in retry=Retry(max_attempts=3)")
+    if (schema or first_annotation(function)) is ChatTaskPayload:
+        if retry is not None:
+            given.setdefault("max_attempts", retry.max_attempts)
+        return CustomAgent(id, function, gives_run=True, **given)
+    if retry is not None:
+        given["retry"] = retry
+    return Task(id, function, schema=schema, options=_read_options(id, given))
+
+
 def _read_options(id: str, given: dict[str, Any]) -> TaskOptions:
     attempts = given.pop("max_attempts", None)
     if attempts is not None:
-        given["retry"] = Retry(max_attempts=attempts)
-    try:
-        read = TaskOptions(**given)
-    except TypeError as error:
-        raise ConfigError(f"task {id!r}: {str(error).removeprefix('TaskOptions.__init__() ')}") from error
+        given["retry"] = replace(given.get("retry", Retry()), max_attempts=attempts)
+    for name in _DURATIONS & given.keys():
+        given[f"{name}_s"] = seconds(given.pop(name))
+    if unknown := given.keys() - {each.name for each in fields(TaskOptions)}:
+        raise ConfigError(f"task {id!r} {no_option(min(unknown), _TASK_OPTIONS)} (it serves no chat)")
+    read = TaskOptions(**given)
+    if read.queue is not None and not isinstance(read.queue, str):
+        raise ConfigError(f"task {id!r}: queue must be the name of a queue; its limit is concurrency_limit=")
     if read.retry.max_attempts < 1 or (read.concurrency_limit is not None and read.concurrency_limit < 1):
         raise ConfigError(f"task {id!r}: max_attempts and concurrency_limit must be 1 or more")
     return read

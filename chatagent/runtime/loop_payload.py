@@ -31,6 +31,7 @@ def opening(turn: Turn[Any], claim: Claim, action: Any, *, whole: bool) -> ChatT
         history=[each for each in ui_messages if each is not message],
         message_id=turn.message_id,
         metadata=turn.metadata,
+        body=turn.body,
         action=action,
         continuation=continuation,
         previous_run_id=turn.previous_run_id or (turn.run_id if continuation else None),
@@ -48,6 +49,7 @@ def joined(turn: Turn[Any], record: InRecord) -> ChatTaskPayload:
         history=turn.ui_messages,
         message_id=record.payload.get("messageId"),
         metadata=record.payload.get("metadata"),
+        body=record.payload.get("body") or {},
     )
 
 

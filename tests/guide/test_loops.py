@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+
 import pytest
 
+from chatagent import TaskRun, task
+from chatagent import chat as chat_module
 from chatagent.testing import TestChat, fails, pauses, says
 from tests.guide.page import Page
 
@@ -61,6 +66,25 @@ def test_one_turn_by_hand() -> None:
         chat.model.script("one", "two")
         assert [chat.send("1").text, chat.send("2").text] == ["one", "two"]
         assert [message["content"] for message in chat.model.last_request.messages] == ["1", "one", "2"]
+
+
+def test_the_table_of_the_payload_names_what_there_is() -> None:
+    table = PAGE.text.split("| `payload.` |")[1].split("\n\n")[0]
+    told = {name for cell in re.findall(r"^\| (`.+?) \| ", table, re.MULTILINE) for name in re.findall(r"`(\w+)", cell)}
+    assert told == {field.name for field in fields(chat_module.ChatTaskPayload)}
+
+
+def test_a_task_of_a_chat_is_told_what_came_along() -> None:
+    told: list[object] = []
+
+    @task("manual", client_data=dict)
+    async def manual(payload: chat_module.ChatTaskPayload, run: TaskRun) -> None:
+        told.append((payload.body, payload.client_data, run.task, run.run_id == payload.run_id, run.attempt))
+        await chat_module.pipe("fine")
+
+    with TestChat(manual) as chat:
+        assert chat.send("1", body={"systemPrompt": "pirate"}, client_data={"user": "ada"}).text == "fine"
+    assert told == [({"systemPrompt": "pirate"}, {"user": "ada"}, "manual", True, 1)]
 
 
 def test_everything_by_hand() -> None:
