@@ -28,11 +28,25 @@ Busy = Literal["enqueue", "steer", "interrupt", "rollback", "merge", "reject"]
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """A turn whose first step an app's own server has made (a head start): the chunks of that step.
+
+    The step is open while it holds calls without an output; `final` says that the answer has ended with it.
+    """
+
+    message_id: str
+    chunks: tuple[dict[str, Any], ...]
+    final: bool
+    #: The conversation before the message, for a chat that has none here.
+    history: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InRecord:
     """One entry of the inbox: what a client sent.
 
     `payload` of a message: `trigger` (`submit-message` or `regenerate-message`), `message` (one UIMessage),
-    `messageId`, `metadata` (the client data), `body` (further fields of the request).
+    `messageId`, `metadata` (the client data), `body` (further fields of the request), `handover` (a head start).
     """
 
     seq: int
@@ -59,6 +73,14 @@ class InRecord:
         """The id of that message."""
         message_id = (self.user_message or {}).get("id")
         return message_id if isinstance(message_id, str) else None
+
+    @property
+    def handover(self) -> Handover | None:
+        """The head start that this message had."""
+        given = self.payload.get("handover")
+        if given is None:
+            return None
+        return Handover(given["messageId"], tuple(given["chunks"]), given["final"], tuple(given["history"]))
 
 
 @dataclass(frozen=True, slots=True)

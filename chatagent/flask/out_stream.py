@@ -11,8 +11,10 @@ from typing import Literal
 from chatagent.errors import ChatAgentError, StoreDown
 from chatagent.flask import s2
 from chatagent.flask.access import require_follow
+from chatagent.flask.departure import Departure
 from chatagent.flask.feed import Feed
 from chatagent.flask.gateway import Gateway
+from chatagent.flask.head_start import HeadStarts, Step
 from chatagent.flask.token import Action, Identity
 from chatagent.redis.session import Session
 from chatagent.relay import Batch
@@ -73,6 +75,8 @@ class OutStream:
         try:
             now = backend.sessions.get(session.id)
             self._cursor = self._start(now)
+            if (step := self._own_step(session.id)) is not None:
+                self._encoder.hide(step.seq, 1 + step.chunks)
             self._until = now.out_seq
             self.settled = self._asked.peek and now.status == "idle" and now.out_seq >= 0
             if self._cursor not in (-1, now.complete_seq, now.out_seq) or now.status != "idle":
@@ -95,6 +99,12 @@ class OutStream:
             return now.out_seq
         return now.complete_seq if now.status != "idle" else -1
 
+    def _own_step(self, session_id: str) -> Step | None:
+        """The step that the reader has made itself: a server comes without a cursor to go on behind its head start."""
+        if not self._identity.admin or self._asked.cursor is not None or self._asked.latest:
+            return None
+        return HeadStarts(self._gateway.backend).step(session_id)
+
     def _pass_over(self, session_id: str) -> None:
         """Show the encoder what the client has of the turn that it is in."""
         last = -1
@@ -110,9 +120,10 @@ class OutStream:
         """The stream; a comment comes first, so that headers leave at once."""
         try:
             yield b": stream-open\n\n"
-            yield from self._born()
-            if self._feed is not None:
-                yield from self._records(self._feed)
+            with self._gateway.departure.heeded(self._wake):
+                yield from self._born()
+                if self._feed is not None:
+                    yield from self._records(self._feed)
             yield s2.DONE
         except ChatAgentError as error:
             yield s2.error_event(str(error))
@@ -153,10 +164,10 @@ class OutStream:
 
     def _quiet(self) -> _Quiet:
         heartbeat_s = min(MAX_HEARTBEAT_S, 2 * self._gateway.options.keepalive_s)
-        return _Quiet(self._asked.timeout_s, heartbeat_s, self._identity)
+        return _Quiet(self._asked.timeout_s, heartbeat_s, self._identity, self._gateway.departure)
 
     def _wait(self, timeout_s: float) -> bool:
-        return self._wake.wait(timeout_s)
+        return self._gateway.departure.wait(self._wake, timeout_s)
 
     def _sign_of_life(self) -> bytes:
         if self._cursor < 0:
@@ -175,16 +186,17 @@ class OutStream:
 class _Quiet:
     """How long nothing has come: when to say that the stream lives, and when it is over."""
 
-    def __init__(self, timeout_s: float, heartbeat_s: float, identity: Identity) -> None:
+    def __init__(self, timeout_s: float, heartbeat_s: float, identity: Identity, departure: Departure) -> None:
         self._end_s = time.monotonic() + timeout_s
         self._left_s = identity.left_s
+        self._departure = departure
         self._heartbeat_s = heartbeat_s
         self._beat_s = time.monotonic() + heartbeat_s
 
     @property
     def over(self) -> bool:
-        """No record for too long, or the reader's token has ended: it comes back with a new one."""
-        return time.monotonic() >= self._end_s or self._left_s() <= 0
+        """No record for too long, its token or our process ends: the reader comes back."""
+        return self._departure.begun or time.monotonic() >= self._end_s or self._left_s() <= 0
 
     def wait(self, wait: Callable[[float], bool], most_s: float) -> bool:
         """Wait for news, at most so long; True when there was none and a sign of life is due."""

@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import Conflict
 
 from chatagent.errors import BadRequest, Closed, Forbidden, NotFound, TooLarge
 from chatagent.flask import s2
-from chatagent.flask.access import require
+from chatagent.flask.access import require, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
+from chatagent.flask.head_start import HeadStarts, Step, read_handover
 from chatagent.flask.input_chunk import read_payload
 from chatagent.flask.message import read_json, read_part
 from chatagent.flask.out_stream import Asked, OutStream
@@ -48,7 +50,10 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
             raise TooLarge("the record", limit_bytes=MAX_RECORD_BYTES)
         session = gateway.backend.sessions.get(chat_id)
         require(identity, "write", session)
-        return json_response(_append(gateway, session, read_json(raw), read_part(request.headers)))
+        record = read_json(raw)
+        if record.get("kind") == "handover":
+            require_server(identity)
+        return json_response(_append(gateway, session, record, read_part(request.headers)))
 
     @blueprint.get(f"{_BASE}/out")
     def follow_records(chat_id: str) -> Response:
@@ -94,12 +99,12 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
         gateway.stop_named(session, record, part_id=part)
         return {"ok": True}
     if kind == "handover-skip":
-        # It takes back a head start, which there was none of.
+        # The server that made a head start gave it up; no worker knows of it.
         return {"ok": True}
     if kind == "handover":
-        raise BadRequest("a head start cannot be handed over: leave `headStart` out, workers are warm", field="kind")
+        return {"ok": True, "seq": _take_over(gateway, session, record, part)}
     if kind != "message":
-        raise BadRequest("must be message or stop", field="kind")
+        raise BadRequest("must be message, stop, handover or handover-skip", field="kind")
     if not isinstance(payload, dict):
         raise BadRequest("must be an object", field="payload")
     if payload.get("trigger") == "close":
@@ -107,6 +112,18 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
         return {"ok": True}
     pushed = gateway.push(session, read_payload(session.chat_id, payload, part))
     return {"ok": True, "seq": pushed.seq}
+
+
+def _take_over(gateway: Gateway, session: Session, record: Mapping[str, Any], part: str | None) -> int:
+    """Let a worker go on with a head start; its number in the inbox."""
+    head_starts = HeadStarts(gateway.backend)
+    asked = head_starts.find(session.id)
+    if asked is None:
+        raise Conflict("this chat has no head start: start one with POST /api/v1/sessions, it is kept for an hour")
+    send = read_handover(session.chat_id, record, asked, part)
+    pushed = gateway.push(session, send)
+    head_starts.note_step(session.id, Step(pushed.seq, len(send.payload["handover"]["chunks"])))
+    return pushed.seq
 
 
 def _read_cursor(given: str | None) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
-from chatagent.record import control_headers, control_kind
+from chatagent.record import control_headers, control_kind, is_raw
 from chatagent.relay import Batch
 from chatagent.ui import Dialect
 
@@ -86,15 +86,19 @@ class Encoder:
         self._fresh_token = fresh_token
         self._dialect = self._new_dialect()
         self._next = -1
+        #: Number of a message, and how many chunks of its turn the reader has.
+        self._hidden: tuple[int, int] | None = None
+        self._begun = False
+
+    def hide(self, answered: int, chunks: int) -> None:
+        """Show nothing before the turn that answers a message, and not its first chunks."""
+        self._hidden = (answered, chunks)
 
     def pass_over(self, batch: Batch) -> None:
         """Take note of records that the client has: what they began goes on in the next."""
         self._follow(batch)
         for raw in batch.records:
-            if control_kind(raw) is None:
-                self._dialect.encode(raw)
-            else:
-                self._note(raw)
+            self._pass(control_kind(raw), raw)
 
     def encode(self, batch: Batch, at_ms: int) -> list[dict[str, Any]]:
         """What is sent for a batch."""
@@ -103,6 +107,9 @@ class Encoder:
 
     def _encode(self, seq: int, raw: bytes, at_ms: int) -> list[dict[str, Any]]:
         kind = control_kind(raw)
+        if self._hides(kind, raw):
+            self._pass(kind, raw)
+            return [command(seq, at_ms, "skip")]
         if kind is None:
             chunks = self._dialect.encode(raw)
             if not chunks:
@@ -114,6 +121,27 @@ class Encoder:
             return [record(seq, at_ms, headers=closed_headers(control_headers(raw)))]
         self._note(raw)
         return [command(seq, at_ms, kind)]
+
+    def _hides(self, kind: str | None, raw: bytes) -> bool:
+        if self._hidden is None:
+            return False
+        answered, left = self._hidden
+        if kind in ("turn-start", "turn-complete"):
+            told = int(control_headers(raw)["in"])
+            if told == answered and kind == "turn-start":
+                self._begun = True
+            elif told >= answered:
+                self._hidden = None
+        elif kind is None and self._begun and not is_raw(raw):
+            self._hidden = (answered, left - 1) if left > 1 else None
+            return True
+        return self._hidden is not None
+
+    def _pass(self, kind: str | None, raw: bytes) -> None:
+        if kind is None:
+            self._dialect.encode(raw)
+        else:
+            self._note(raw)
 
     def _note(self, raw: bytes) -> None:
         """A turn that starts afresh starts a stream of its own; one that goes on after a crash does not."""

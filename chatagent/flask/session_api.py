@@ -11,6 +11,7 @@ from chatagent.errors import BadRequest, Forbidden, TooLarge
 from chatagent.flask.access import require, require_manage, require_server, require_start
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
+from chatagent.flask.head_start import MAX_BYTES, HeadStarts, require_release
 from chatagent.flask.message import Send, optional_id, read_json
 from chatagent.flask.session_list import SESSION_TYPE, number, read_page, read_query
 from chatagent.flask.session_request import Wanted, read_scopes, read_wanted
@@ -51,10 +52,10 @@ class SessionApi:
     def create(self) -> Response:
         """Make a session or find it; a message in it starts the first turn. 201 new, 200 known, 409 closed."""
         identity = self.gateway.access.identify(request)
-        raw = request.get_data(cache=False)
-        if len(raw) > _MAX_START_BYTES:
-            raise TooLarge("the request to start a session", limit_bytes=_MAX_START_BYTES)
-        wanted = read_wanted(read_json(raw, halves=False))
+        wanted = read_start(request.get_data(cache=False))
+        if wanted.asked is not None:
+            require_server(identity)
+            require_release(request.headers.get("trigger-version"))
         sessions = self.gateway.backend.sessions
         session = sessions.find(wanted.chat_id) if wanted.chat_id is not None else None
         created = False
@@ -77,7 +78,9 @@ class SessionApi:
 
     def _begin(self, session: Session, wanted: Wanted, *, created: bool) -> None:
         """Bring the first message, else make a run ready; a chat that has begun needs neither."""
-        if created and wanted.first is not None:
+        if wanted.asked is not None:
+            HeadStarts(self.gateway.backend).keep(session.id, wanted.asked)
+        elif created and wanted.first is not None:
             self.gateway.push(session, wanted.first)
         elif wanted.preload and session.turn <= 0 and session.in_seq < 0:
             data = {} if wanted.client_data is None else {"metadata": wanted.client_data}
@@ -152,6 +155,16 @@ class SessionApi:
 
     def _token(self, chat_id: str, scopes: frozenset[str], user: str | None) -> str:
         return self.gateway.access.tokens.mint(scopes, ttl_s=self.gateway.options.token_ttl_s, user=user)
+
+
+def read_start(raw: bytes) -> Wanted:
+    """Read the body of a request to start a session. Raises: BadRequest, TooLarge."""
+    if len(raw) > MAX_BYTES:
+        raise TooLarge("the request to start a session", limit_bytes=MAX_BYTES)
+    wanted = read_wanted(read_json(raw, halves=False))
+    if wanted.asked is None and len(raw) > _MAX_START_BYTES:
+        raise TooLarge("the request to start a session", limit_bytes=_MAX_START_BYTES)
+    return wanted
 
 
 def run_id(session: Session) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatagent.errors import BadRequest
+from chatagent.flask.head_start import read_asked
 from chatagent.flask.message import Send, new_chat_id, optional_id, read_id, read_send
 
 #: Most tags of a session, and longest tag.
@@ -33,6 +34,8 @@ class Wanted:
     preload: bool = False
     #: The client data that a preload brings.
     client_data: Any = None
+    #: What a head start answers, while no worker does anything yet.
+    asked: dict[str, Any] | None = None
 
 
 def read_wanted(body: Mapping[str, Any]) -> Wanted:
@@ -40,6 +43,11 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted:
     config = _object(body, "triggerConfig")
     payload = _object(config, "basePayload", "triggerConfig.basePayload")
     chat_id = None if body.get("externalId") is None else new_chat_id(body["externalId"], "externalId")
+    asked = None
+    if payload.get("trigger") == "handover-prepare":
+        asked = read_asked(payload)
+        payload = {name: value for name, value in payload.items() if name != "headStartMessages"}
+        config = {**config, "basePayload": payload}
     first = None
     if payload.get("message") is not None and payload.get("trigger", "submit-message") == "submit-message":
         first = read_send({**payload, "id": chat_id or "new", "trigger": "submit-message"})
@@ -54,6 +62,7 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted:
         first=first,
         preload=payload.get("trigger") == "preload",
         client_data=payload.get("metadata"),
+        asked=asked,
     )
 
 

@@ -232,7 +232,6 @@ def test_a_large_record_is_refused_readably_for_other_origins(new_gateway: NewGa
     [
         {},
         {"kind": "message"},
-        {"kind": "handover"},
         {"kind": "message", "payload": {"trigger": "submit-message"}},
         {"kind": "message", "payload": {"trigger": "preload"}},
         {"kind": "message", "payload": {"trigger": "action"}},

@@ -3,8 +3,9 @@ import { scenarios as basics } from './basics.mjs';
 import { given } from './client.mjs';
 import { scenarios as cuts } from './cuts.mjs';
 import { scenarios as features } from './features.mjs';
+import { scenarios as headstart } from './headstart.mjs';
 import { scenarios as wire } from './wire.mjs';
 
-const result = await { ...basics, ...cuts, ...features, ...wire }[given.scenario]();
+const result = await { ...basics, ...cuts, ...features, ...headstart, ...wire }[given.scenario]();
 process.stdout.write(JSON.stringify(result));
 process.exit(0);
