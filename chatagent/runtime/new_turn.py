@@ -78,7 +78,7 @@ def open_response(claim: Claim, agent: Agent[Any], attempt: Attempt, log: TurnLo
     return Response(
         message_id,
         attempt.initial,
-        log.write,
+        log,
         open_step=attempt.open_step,
         started=attempt.resumed,
         bare=claim.record.kind == "preload",

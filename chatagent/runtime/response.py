@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from chatagent.agent.data_part import DataParts
 from chatagent.errors import ConfigError
 from chatagent.ids import new_id
-from chatagent.ui import Fold, asks_to_go_on, decode, encode, validate_chunk
+from chatagent.ui import Fold, asks_to_go_on, decode, encode, tidy_chunk, validate_chunk
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
+
+
+class Log(Protocol):
+    """Where chunks go once they are part of the answer."""
+
+    def ready(self, chunk: Chunk) -> Sequence[Any]:
+        """What `put` takes. Raises: ChatAgentError for what cannot be sent."""
+
+    def put(self, items: Sequence[Any]) -> None:
+        """Send it."""
 
 
 class Response:
@@ -25,7 +35,7 @@ class Response:
         self,
         message_id: str,
         initial: UIMessage | None,
-        emit: Callable[[Chunk], None],
+        log: Log,
         *,
         open_step: bool = False,
         started: bool = False,
@@ -38,7 +48,7 @@ class Response:
         self.message_id = message_id
         self.finish_reason: str | None = None
         self.error_text: str | None = None
-        self._emit = emit
+        self._log = log
         self._bare = bare
         self._parts = parts or DataParts()
         self._fold = Fold(initial if initial is not None else {"id": message_id, "role": "assistant", "parts": []})
@@ -80,10 +90,14 @@ class Response:
         return decode(encode(self.message))
 
     def write(self, chunk: Chunk) -> None:
-        """Add one chunk of a source. Raises: BadRequest for one that clients would refuse, ConfigError, StreamError."""
+        """Add one chunk of a source.
+
+        Raises: BadRequest for one that clients would refuse, ConfigError, StreamError, ChatAgentError for one that is
+        too large; nothing is changed then.
+        """
         if self._ended:
             raise ConfigError("the answer has ended: write into it in on_before_turn_complete at the latest")
-        chunk = self._parts.check(chunk, metadata=self.message.get("metadata"))
+        chunk = self._parts.check(tidy_chunk(chunk), metadata=self._fold.metadata)
         validate_chunk(chunk)
         if self._bare:
             self._emit(chunk)
@@ -168,5 +182,10 @@ class Response:
             self._write({"type": "message-metadata", "messageMetadata": metadata})
 
     def _write(self, chunk: Chunk) -> None:
+        # In this order: what cannot be sent must not be stored.
+        items = self._log.ready(chunk)
         self._fold.add(chunk)
-        self._emit(chunk)
+        self._log.put(items)
+
+    def _emit(self, chunk: Chunk) -> None:
+        self._log.put(self._log.ready(chunk))

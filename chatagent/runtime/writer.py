@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chatagent.errors import ChatAgentError, ConfigError, LeaseLost
@@ -30,7 +30,10 @@ MAX_PENDING_BYTES = 1024 * 1024
 _BATCH_S = 120e-6
 _SHORTEST_PAUSE_S = 0.005
 
-_MERGEABLE = {"text-delta": "delta", "reasoning-delta": "delta"}
+#: Deltas that merge while they wait, and that are cut where they are too long for one record.
+_MERGEABLE = ("text-delta", "reasoning-delta")
+#: Bytes of JSON that one character may take (an escape), and bytes of a delta's JSON around its text and id.
+_CHARACTER_BYTES, _FRAME_BYTES = 6, 64
 
 
 class TurnLog:
@@ -43,6 +46,8 @@ class TurnLog:
         self.on_lost: Callable[[], None] = lambda: None
         self._flusher = flusher
         self._max_chunk_bytes = max_chunk_bytes
+        #: Characters of text and id that surely fit one record.
+        self._max_delta = (max_chunk_bytes - _FRAME_BYTES) // _CHARACTER_BYTES
         self._waiting: list[Chunk | bytes] = []
         self._waiting_bytes = 0
         self._flight: Batch | None = None
@@ -55,15 +60,33 @@ class TurnLog:
         self._room.set()
 
     def write(self, chunk: Chunk) -> None:
-        """Queue one chunk; never blocks. Raises: LeaseLost, ChatAgentError when it is too large."""
+        """Queue one chunk; never blocks. Raises: LeaseLost, and as `ready`."""
+        self.put(self.ready(chunk))
+
+    def ready(self, chunk: Chunk) -> list[Chunk | bytes]:
+        """What `put` takes for a chunk: deltas that may still merge, or a record.
+
+        Raises: BadRequest for what JSON cannot say, ChatAgentError when it is too large.
+        """
+        if chunk["type"] not in _MERGEABLE or len(chunk) != 3:
+            return [self._encode(chunk)]
+        text, room = chunk["delta"], self._max_delta - len(chunk["id"])
+        if len(text) <= room:
+            return [dict(chunk)]
+        if room <= 0:
+            return [self._encode(chunk)]
+        return [{**chunk, "delta": text[at : at + room]} for at in range(0, len(text), room)]
+
+    def put(self, items: Iterable[Chunk | bytes]) -> None:
+        """Queue what `ready` gave; never blocks. Raises: LeaseLost."""
         if self._lost:
             raise LeaseLost(self.claim.session_id)
-        key = _MERGEABLE.get(chunk["type"])
-        if key is not None and len(chunk) == 3:
-            self._write_delta(chunk, key)
-            self._wake()
-        else:
-            self._write_record(self._encode(chunk))
+        for item in items:
+            if isinstance(item, bytes):
+                self._write_record(item)
+            else:
+                self._write_delta(item)
+                self._wake()
 
     async def send_raw(self, chunk: Mapping[str, Any]) -> None:
         """Queue one chunk that is no part of the message, in its place among the others. Raises: as `write`."""
@@ -145,13 +168,18 @@ class TurnLog:
             self._room.set()
             self.on_lost()
 
-    def _write_delta(self, chunk: Chunk, key: str) -> None:
-        last = self._waiting[-1] if self._waiting else None
-        if isinstance(last, dict) and last["type"] == chunk["type"] and last["id"] == chunk["id"]:
-            last[key] += chunk[key]
+    def _write_delta(self, chunk: Chunk) -> None:
+        last, size = self._waiting[-1] if self._waiting else None, len(chunk["delta"])
+        if (
+            isinstance(last, dict)
+            and last["type"] == chunk["type"]
+            and last["id"] == chunk["id"]
+            and len(last["delta"]) + size + len(last["id"]) <= self._max_delta
+        ):
+            last["delta"] += chunk["delta"]
         else:
-            self._waiting.append(dict(chunk))
-        self._waiting_bytes += len(chunk[key])
+            self._waiting.append(chunk)
+        self._waiting_bytes += size
 
     def _encode(self, chunk: Chunk) -> bytes:
         record = encode(chunk)

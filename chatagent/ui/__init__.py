@@ -1,7 +1,7 @@
 """The AI SDK's UI message stream, pure: chunks, messages, and the ways between them."""
 
 from chatagent.ui.abort import cleanup_aborted_parts
-from chatagent.ui.chunk import FINISH_REASONS, finish_reason, validate_chunk
+from chatagent.ui.chunk import FINISH_REASONS, finish_reason, tidy_chunk, validate_chunk
 from chatagent.ui.complete import asks_to_go_on
 from chatagent.ui.dialect import Dialect
 from chatagent.ui.encode import decode, encode, encode_value
@@ -30,6 +30,7 @@ __all__ = [
     "recover",
     "replay",
     "steering_chunk",
+    "tidy_chunk",
     "to_model_messages",
     "validate_chunk",
 ]

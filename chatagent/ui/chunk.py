@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatagent.errors import BadRequest
+from chatagent.ui.encode import FREE_FIELDS
 
 Chunk = dict[str, Any]
 
@@ -19,6 +20,8 @@ FINISH_REASONS = ("stop", "length", "content-filter", "tool-calls", "error", "ot
 _REASONS = {5: (*FINISH_REASONS, "unknown"), 6: FINISH_REASONS, 7: (*FINISH_REASONS, "interrupted")}
 #: What OpenAI calls them.
 _PROVIDER_REASONS = {"tool_calls": "tool-calls", "function_call": "tool-calls", "content_filter": "content-filter"}
+
+_DATA_PART = ("type", "id", "data")
 
 #: Says what is wrong with a value, or None.
 Check = Callable[[Any, int], str | None]
@@ -36,6 +39,24 @@ def finish_reason(reason: str | None) -> str:
     """A provider's finish reason in the stream's words (OpenAI says `tool_calls`, …)."""
     found = _PROVIDER_REASONS.get(reason or "", reason or "other")
     return found if found in FINISH_REASONS else "other"
+
+
+def tidy_chunk(chunk: Mapping[str, Any]) -> Chunk:
+    """A chunk of an author as all clients keep it.
+
+    None in an optional field is left out, of a data part all but its id and data, and a finish reason is said in the
+    stream's words.
+    """
+    if _is_plain_delta(chunk):
+        return dict(chunk)
+    kind = chunk.get("type")
+    kept = {name: value for name, value in chunk.items() if value is not None or name in FREE_FIELDS}
+    if isinstance(kind, str) and kind.startswith("data-"):
+        # Clients would take the chunk for the part, with whatever else is in it; the portable stream could not say it.
+        return {name: value for name, value in kept.items() if name in _DATA_PART or (name == "transient" and value)}
+    if kind == "finish" and isinstance(reason := kept.get("finishReason"), str) and reason not in _REASONS[7]:
+        kept["finishReason"] = finish_reason(reason)
+    return kept
 
 
 def validate_chunk(chunk: Any, *, major: int = 7) -> None:

@@ -27,7 +27,7 @@ Chunk = dict[str, Any]
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 #: Fields in which `null` is data.
-_UNKNOWN = ("input", "output", "data", "messageMetadata", "approvalDescriptor", "inputSchemaInput")
+FREE_FIELDS = ("input", "output", "data", "messageMetadata", "approvalDescriptor", "inputSchemaInput")
 #: Only strings under fixed names: encoded without a look inside.
 _PLAIN = ("text-delta", "reasoning-delta", "tool-input-delta")
 #: Output without these needs no second look; orjson writes NaN as null.
@@ -51,7 +51,7 @@ def encode(chunk: Chunk) -> bytes:
                 return orjson.dumps(chunk)
             except TypeError:
                 return _dump_slowly(chunk)
-    present = {name: value for name, value in chunk.items() if value is not None or name in _UNKNOWN}
+    present = {name: value for name, value in chunk.items() if value is not None or name in FREE_FIELDS}
     return _dump({"type": kind, **present} if kind is not None else present)
 
 

@@ -82,6 +82,11 @@ class Fold:
         return self._message
 
     @property
+    def metadata(self) -> Any:
+        """The message's metadata so far; None when there is none. Unlike `message` it costs nothing to ask."""
+        return self._message.get("metadata")
+
+    @property
     def step_at(self) -> int:
         """Place of the first part of the current step; a `reset-step` removes what is from there on."""
         return self._steps.begin

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from chatagent.errors import BadRequest
-from chatagent.ui import finish_reason, steering_chunk, validate_chunk
+from chatagent.ui import finish_reason, steering_chunk, tidy_chunk, validate_chunk
 from tests.ui.streams import streams
 
 Chunk = dict[str, Any]
@@ -109,6 +109,26 @@ def test_generations_know_different_chunks(chunk: Chunk, accepted: list[int]) ->
 )
 def test_a_providers_finish_reason_is_said_in_the_streams_words(given_reason: str | None, said: str) -> None:
     assert finish_reason(given_reason) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ({"type": "text-end", "id": "t", "providerMetadata": None}, {"type": "text-end", "id": "t"}),
+        ({**_CALL, "input": None, "title": None}, {**_CALL, "input": None}),
+        ({"type": "data-x", "id": None, "data": 1, "more": 2}, {"type": "data-x", "data": 1}),
+        ({"type": "data-x", "data": 1, "transient": False}, {"type": "data-x", "data": 1}),
+        ({"type": "data-x", "data": 1, "transient": True}, {"type": "data-x", "data": 1, "transient": True}),
+        ({"type": "finish", "finishReason": "content_filter"}, {"type": "finish", "finishReason": "content-filter"}),
+        ({"type": "finish", "finishReason": "interrupted"}, {"type": "finish", "finishReason": "interrupted"}),
+        ({"type": "finish", "finishReason": None}, {"type": "finish"}),
+        ({"type": "finish", "finishReason": 5}, {"type": "finish", "finishReason": 5}),
+        ({"type": None, "x": 1}, {"x": 1}),
+    ],
+    ids=str,
+)
+def test_a_chunk_of_an_author_is_written_as_all_clients_keep_it(written: Chunk, kept: Chunk) -> None:
+    assert tidy_chunk(written) == kept
 
 
 def test_the_marker_of_a_steering_message_holds_what_clients_take() -> None:
