@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from chatagent.errors import ConfigError
+from chatagent.ui import decode, encode_value
 from chatagent.ui.merge import merge_metadata
 
 Chunk = dict[str, Any]
@@ -16,6 +17,7 @@ Chunk = dict[str, Any]
 _PREFIX = "data-"
 #: Data parts that chatagent itself writes; they have no model, and no agent may give them one.
 OWN_PARTS = frozenset({"turn-end", "pending-message-injected", "background-injected", "compacted"})
+_SCALARS = (str, bool, int)
 #: Chunks that carry metadata.
 _WITH_METADATA = frozenset({"start", "finish", "message-metadata"})
 
@@ -76,10 +78,15 @@ def _adapter(name: str, model: Any) -> TypeAdapter[Any]:
 
 
 def _plain(value: Any, *, only_set: bool = False) -> Any:
-    """A pydantic model as JSON; anything else as it is. `only_set` leaves out what would overwrite by a default."""
+    """A copy as JSON has it: what the author does with the value afterwards changes nothing that was written.
+
+    `only_set` leaves out of a model what would overwrite by a default. Raises: BadRequest for what JSON cannot say.
+    """
+    if value is None or type(value) in _SCALARS:
+        return value
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True, exclude_unset=only_set)
-    return value
+        value = value.model_dump(mode="json", by_alias=True, exclude_unset=only_set)
+    return decode(encode_value(value))
 
 
 def _checked(adapter: TypeAdapter[Any], value: Any, what: str, where: str) -> Any:

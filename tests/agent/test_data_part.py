@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from chatagent.agent.data_part import DataParts
-from chatagent.errors import ConfigError
+from chatagent.errors import BadRequest, ConfigError
 
 
 class Weather(BaseModel):
@@ -45,6 +45,15 @@ def test_what_was_given_is_not_changed() -> None:
     chunk = {"type": "data-weather", "data": {"city": "Rome", "day": date(2026, 1, 2)}}
     parts.check(chunk)
     assert chunk["data"] == {"city": "Rome", "day": date(2026, 1, 2)}
+
+
+def test_what_is_written_is_a_copy_also_without_models() -> None:
+    progress = {"percent": 1, "seen": {"a"}}
+    chunk = DataParts().check({"type": "data-progress", "data": progress})
+    progress["percent"] = 2
+    assert chunk["data"] == {"percent": 1, "seen": ["a"]}
+    with pytest.raises(BadRequest, match="cannot say: object is not JSON"):
+        DataParts().check({"type": "data-progress", "data": {"value": object()}})
 
 
 @pytest.mark.parametrize(
