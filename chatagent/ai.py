@@ -19,6 +19,7 @@ from chatagent.ids import new_id
 from chatagent.llm import Tool
 from chatagent.llm import current_tool_options as _in_process_options
 from chatagent.llm.tool import NeedsApproval, ToModelOutput
+from chatagent.ui.reading import text_of
 
 C = TypeVar("C")
 Out = TypeVar("Out")
@@ -137,7 +138,7 @@ def agent_tool(
         input=AgentInput,
         execute=execute,
         needs_approval=needs_approval,
-        to_model_output=to_model_output or _text,
+        to_model_output=to_model_output or text_of,
         title=title,
     )
 
@@ -195,7 +196,3 @@ def _call_key() -> str | None:
     if run is not None:
         return f"{run.session_id}.{call_id}"
     return call_id if turn is None else f"{turn.session_id}.{turn.number}.{call_id}"
-
-
-def _text(message: dict[str, Any]) -> str:
-    return "".join(part.get("text", "") for part in message.get("parts", ()) if part.get("type") == "text")

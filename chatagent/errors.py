@@ -20,6 +20,9 @@ ChatAgentError
 
 from __future__ import annotations
 
+#: Told to clients in place of an exception's own words.
+MASKED_ERROR = "An error occurred."
+
 
 class ChatAgentError(Exception):
     """Any error of chatagent; `str()` is safe to show to the caller."""

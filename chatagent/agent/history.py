@@ -9,9 +9,9 @@ from typing import Any
 
 from chatagent.agent.event import HydrateMessages, UIMessage
 from chatagent.errors import BadRequest
+from chatagent.ui.reading import WAITING
+from chatagent.ui.tool_part import tool_name
 
-#: States of a tool part that nobody has answered yet.
-_PENDING = ("input-available", "approval-requested")
 _RESOLVED = ("output-available", "output-error", "output-denied")
 
 
@@ -65,7 +65,7 @@ class History:
 
     def get_pending_tool_calls(self) -> list[ToolCallRef]:
         """Calls that wait for an answer or an approval."""
-        return [ref for ref, part in self._calls() if part.get("state") in _PENDING]
+        return [ref for ref, part in self._calls() if part.get("state") in WAITING]
 
     def get_resolved_tool_calls(self) -> list[ToolCallRef]:
         """Calls that were answered, denied or failed."""
@@ -75,7 +75,7 @@ class History:
         """What `message` answers that is not resolved in the conversation yet."""
         resolved = {ref.tool_call_id for ref in self.get_resolved_tool_calls()}
         return [
-            ToolResult(part["toolCallId"], _name(part), part.get("output"), part.get("errorText"))
+            ToolResult(part["toolCallId"], tool_name(part), part.get("output"), part.get("errorText"))
             for part in _tool_parts(message)
             if part.get("state") in ("output-available", "output-error") and part["toolCallId"] not in resolved
         ]
@@ -121,7 +121,7 @@ class History:
     def _calls(self) -> Iterator[tuple[ToolCallRef, dict[str, Any]]]:
         for message in self._messages:
             for part in _tool_parts(message):
-                yield ToolCallRef(part["toolCallId"], _name(part), str(message.get("id"))), part
+                yield ToolCallRef(part["toolCallId"], tool_name(part), str(message.get("id"))), part
 
 
 def upsert_incoming_message(stored: list[UIMessage], incoming: HydrateMessages[Any] | Sequence[UIMessage]) -> bool:
@@ -139,10 +139,6 @@ def upsert_incoming_message(stored: list[UIMessage], incoming: HydrateMessages[A
 
 def _tool_parts(message: UIMessage) -> Iterator[dict[str, Any]]:
     return (part for part in message.get("parts", ()) if part.get("toolCallId"))
-
-
-def _name(part: dict[str, Any]) -> str:
-    return str(part.get("toolName") or part["type"].removeprefix("tool-"))
 
 
 def _checked(message: UIMessage) -> UIMessage:

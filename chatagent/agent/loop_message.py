@@ -14,13 +14,10 @@ from chatagent.agent.options import IDLE_TIMEOUT_S, TURN_TIMEOUT_S
 from chatagent.agent.source import is_stream_text
 from chatagent.agent.turn import current_turn, find_turn
 from chatagent.duration import Duration, seconds
-from chatagent.errors import ChatAgentError, LeaseLost
+from chatagent.errors import MASKED_ERROR, ChatAgentError, LeaseLost
 from chatagent.signal import AbortController, AbortSignal
 from chatagent.ui import cleanup_aborted_parts as _cleaned
 from chatagent.ui import to_model_messages as _converted
-
-#: Told to clients in place of an exception's own words.
-_MASKED_ERROR = "An error occurred."
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ class _Watched:
     async def to_ui_message_stream(self) -> AsyncIterator[dict[str, Any]]:
         async for chunk in self._source.to_ui_message_stream():
             if chunk["type"] == "error":
-                self.error = str(chunk.get("errorText", _MASKED_ERROR))
+                self.error = str(chunk.get("errorText", MASKED_ERROR))
             else:
                 yield chunk
 
@@ -162,7 +159,7 @@ async def pipe_and_capture(source: Any, *, signal: AbortSignal | None = None) ->
     if error is None:
         return Captured(message)
     if find_loop() is None:
-        turn.write({"type": "error", "errorText": str(error) if watched is not None else _MASKED_ERROR})
+        turn.write({"type": "error", "errorText": str(error) if watched is not None else MASKED_ERROR})
     return Captured(message, "error", error)
 
 

@@ -17,8 +17,8 @@ from rich.console import Console
 from chatagent.cli.screen import Screen, clean
 from chatagent.cli.target import Target, Token, Url, fail, find_target
 from chatagent.client import Answer, Chat, Result, ToolCall
-from chatagent.client.message import waiting_parts
 from chatagent.errors import BadRequest, ChatAgentError, NotFound, Retryable
+from chatagent.ui.reading import waiting_calls
 
 with suppress(ImportError):  # not on every system; it lets one edit the line
     import readline as readline
@@ -148,7 +148,7 @@ class Terminal:
 
     def _settle(self, result: Result) -> None:
         """Ask the person for all that an answer waits for, and show how it goes on."""
-        while waiting := waiting_parts(result.message):
+        while waiting := waiting_calls(result.message):
             printed = result.message["parts"].index(waiting[0])
             answer = self._answer(result.waiting_calls[0])
             result = self._stream(answer, printed=printed)

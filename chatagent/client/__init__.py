@@ -4,7 +4,8 @@ from chatagent.client.asynchronous import AsyncAnswer, AsyncChat, AsyncSessions
 from chatagent.client.blocking import Answer, Chat, Sessions
 from chatagent.client.credential import TokenSource
 from chatagent.client.gateway import Limits
-from chatagent.client.result import Result, ToolCall, tool_call
+from chatagent.client.result import Result
+from chatagent.ui.reading import ToolCall, tool_call
 
 __all__ = [
     "Answer",

@@ -14,11 +14,11 @@ from typing import Any
 from chatagent.client.event import Events
 from chatagent.client.gap import ENDS, Replay, message_id, rest
 from chatagent.client.gateway import Gateway
-from chatagent.client.message import waiting_parts
 from chatagent.client.result import Outcome, Result
 from chatagent.client.want import Call, Give, Lost, Read, Steps, Wait
 from chatagent.errors import Retryable, StreamError
 from chatagent.ui import Fold, decode, fold_message
+from chatagent.ui.reading import waiting_calls
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
@@ -92,7 +92,7 @@ class Following:
         """The answer so far."""
         message = self._fold.message
         end = self._end
-        outcome: Outcome = "waiting" if waiting_parts(message) else "completed"
+        outcome: Outcome = "waiting" if waiting_calls(message) else "completed"
         outcome = {"abort": "stopped", "error": "failed"}.get(end.get("type", ""), outcome)  # type: ignore[assignment]
         return Result(message, outcome, self._fold.finish_reason, end.get("errorText"))
 

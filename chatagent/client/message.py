@@ -7,15 +7,13 @@ from typing import Any
 
 from chatagent.errors import BadRequest, NotFound
 from chatagent.ids import new_id
+from chatagent.ui.reading import WAITING
 from chatagent.ui.tool_part import is_tool
 
 UIMessage = dict[str, Any]
 Part = dict[str, Any]
 #: What may be sent: text, parts (a string is a text part), or a whole UIMessage of the user.
 Content = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
-
-#: States of calls that wait for a client.
-WAITING = ("input-available", "approval-requested")
 
 
 def user_message(content: Content, message_id: str | None = None) -> UIMessage:
@@ -29,14 +27,6 @@ def user_message(content: Content, message_id: str | None = None) -> UIMessage:
         raise BadRequest("has no parts", field="message")
     message["id"] = message_id or message.get("id") or new_id()
     return {"id": message["id"], "role": "user", **message}
-
-
-def waiting_parts(message: UIMessage | None) -> list[Part]:
-    """The calls of the last step that wait for a client: for an approval, or for the output of a tool of its own."""
-    parts: list[Part] = list((message or {}).get("parts", ()))
-    starts = [at for at, part in enumerate(parts) if part.get("type") == "step-start"]
-    last = parts[starts[-1] + 1 :] if starts else parts
-    return [part for part in last if is_tool(part) and part.get("state") in WAITING]
 
 
 def answered_call(messages: Sequence[UIMessage], tool_call_id: str, answer: Part) -> tuple[UIMessage, UIMessage]:

@@ -5,25 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from chatagent.client.message import waiting_parts
-from chatagent.ui.tool_part import is_tool, tool_name
+from chatagent.ui.reading import ToolCall, text_of, tool_call, waiting_calls
+from chatagent.ui.tool_part import is_tool
 
 UIMessage = dict[str, Any]
 Outcome = Literal["completed", "stopped", "failed", "waiting"]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """One call of a tool, as far as it got (`state` of the AI SDK)."""
-
-    id: str
-    name: str
-    state: str
-    input: Any = None
-    output: Any = None
-    error: str | None = None
-    #: Names the approval that the call asked for.
-    approval_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +26,7 @@ class Result:
     @property
     def text(self) -> str:
         """All text of the message."""
-        return "".join(part["text"] for part in self.message["parts"] if part["type"] == "text")
+        return text_of(self.message)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
@@ -50,23 +36,10 @@ class Result:
     @property
     def waiting_calls(self) -> list[ToolCall]:
         """The calls that wait for us: `state` is `approval-requested`, or `input-available` for tools of our own."""
-        return [tool_call(part) for part in waiting_parts(self.message)]
+        return [tool_call(part) for part in waiting_calls(self.message)]
 
     @property
     def usage(self) -> dict[str, Any] | None:
         """Tokens, where the agent puts them into the message's metadata (as `usage`)."""
         found = (self.message.get("metadata") or {}).get("usage")
         return found if isinstance(found, dict) else None
-
-
-def tool_call(part: dict[str, Any]) -> ToolCall:
-    """A tool part as a call."""
-    return ToolCall(
-        id=str(part["toolCallId"]),
-        name=tool_name(part),
-        state=str(part.get("state")),
-        input=part.get("input"),
-        output=part.get("output"),
-        error=part.get("errorText"),
-        approval_id=(part.get("approval") or {}).get("id"),
-    )

@@ -11,12 +11,11 @@ import orjson
 from chatagent.llm.error import InvalidToolInput, NoSuchTool, describe
 from chatagent.llm.tool import Tool
 from chatagent.ui import encode_value, model_output
+from chatagent.ui.tool_part import DENIED
 
 Chunk = dict[str, Any]
 Emit = Callable[..., None]
 
-#: What the model reads when the user said no without a reason.
-DENIED = "Tool call execution denied."
 #: Keys that JavaScript parsers refuse, because they could change the prototype of an object.
 _FORBIDDEN_KEY = "__proto__"
 

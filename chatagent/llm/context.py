@@ -14,9 +14,6 @@ from chatagent.llm.system import System
 from chatagent.llm.tool import Tool
 from chatagent.signal import AbortSignal
 
-#: Told to clients in place of an exception's own words.
-MASKED_ERROR = "An error occurred."
-
 
 @dataclass(frozen=True, kw_only=True)
 class StreamOptions:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chatagent.errors import MASKED_ERROR
 from chatagent.llm import pending
 from chatagent.llm.call import ToolCall, check
 from chatagent.llm.choice import to_openai, violation
-from chatagent.llm.context import MASKED_ERROR, ModelContext
+from chatagent.llm.context import ModelContext
 from chatagent.llm.error import ModelError, NoSuchTool
 from chatagent.llm.execution import execute_all, fail
 from chatagent.llm.model_call import call_model

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from chatagent.llm.context import MASKED_ERROR, StreamOptions
+from chatagent.errors import MASKED_ERROR
+from chatagent.llm.context import StreamOptions
 from chatagent.llm.error import describe
 from chatagent.llm.step import Step
 from chatagent.llm.usage import Usage

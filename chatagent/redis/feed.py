@@ -21,8 +21,9 @@ from chatagent.redis.keys import Keys
 from chatagent.redis.listing import Listings, Place, labels
 from chatagent.redis.script import Command, run
 from chatagent.redis.session import Session, pairs, read_session
-from chatagent.runtime.conversation import waiting_calls
 from chatagent.runtime.port import Commit
+from chatagent.ui.reading import waiting_calls
+from chatagent.ui.tool_part import tool_name
 
 #: What a chat does: nothing yet, waits for a worker, is being answered; how its last answer ended; or closed.
 State = Literal["new", "queued", "running", "completed", "waiting", "stopped", "failed", "closed"]
@@ -65,8 +66,7 @@ def outcome_fields(commit: Commit) -> dict[str, bytes]:
 
 
 def _call(part: dict[str, Any]) -> dict[str, Any]:
-    name = part.get("toolName") or str(part.get("type", "")).removeprefix("tool-")
-    return {"toolCallId": part.get("toolCallId"), "toolName": name, "state": part.get("state")}
+    return {"toolCallId": part.get("toolCallId"), "toolName": tool_name(part), "state": part.get("state")}
 
 
 def read_activity(fields: Any) -> Activity:

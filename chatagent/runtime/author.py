@@ -34,6 +34,7 @@ from chatagent.errors import ConfigError
 from chatagent.llm import Tool, to_tools
 from chatagent.runtime.call import call
 from chatagent.runtime.run import Run
+from chatagent.ui.tool_part import tool_name
 
 #: Makes a token for a browser of the chat: chat id, seconds that it is valid.
 Mint = Callable[[str, float], str]
@@ -269,7 +270,7 @@ def _pending(partial: UIMessage) -> list[PendingToolCall]:
     return [
         PendingToolCall(
             tool_call_id=part["toolCallId"],
-            tool_name=str(part.get("toolName") or part["type"].removeprefix("tool-")),
+            tool_name=tool_name(part),
             input=part.get("input"),
             part_index=at,
         )

@@ -10,11 +10,11 @@ from chatagent.llm import CompactionResult, NextStep, ShouldCompact, StepPlan, c
 from chatagent.llm.compaction import OUTER_STEP
 from chatagent.runtime.author import Author
 from chatagent.runtime.control import TurnControl
-from chatagent.runtime.conversation import waiting_calls
 from chatagent.runtime.lane import COMPACTED, marker
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.run import Run
 from chatagent.runtime.usage import add_usage
+from chatagent.ui.reading import waiting_calls
 
 
 class Compactor:

@@ -16,8 +16,6 @@ from chatagent.record import InRecord
 
 UIMessage = dict[str, Any]
 
-#: States of a tool part that wait for an answer from the client.
-WAITING = ("input-available", "approval-requested")
 #: What a client may turn a waiting part into.
 _ANSWERS = {
     "input-available": ("output-available", "output-error"),
@@ -93,20 +91,9 @@ def changes(old: Sequence[UIMessage], new: Sequence[UIMessage]) -> Changes:
     )
 
 
-def waiting_calls(message: UIMessage) -> list[dict[str, Any]]:
-    """Tool parts of the last step that wait for the client."""
-    return [part for part in _last_step(message) if part.get("state") in WAITING]
-
-
 def steered_ids(message: UIMessage) -> set[str]:
     """The user messages that were steered into an answer."""
     return {str(part.get("id")) for part in message.get("parts", ()) if part.get("type") == "steering-message"}
-
-
-def text_of(message: UIMessage) -> str:
-    """All text of a message."""
-    parts = message.get("parts", ())
-    return "".join(part.get("text", "") for part in parts if part.get("type") == "text")
 
 
 def _submit(messages: Sequence[UIMessage], message: UIMessage, target: str | None) -> list[UIMessage]:
@@ -187,9 +174,3 @@ def _index(messages: Sequence[UIMessage], message_id: str | None) -> int | None:
         if message_id is not None and messages[at].get("id") == message_id:
             return at
     return None
-
-
-def _last_step(message: UIMessage) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = list(message.get("parts", ()))
-    starts = [at for at, part in enumerate(parts) if part.get("type") == "step-start"]
-    return parts[starts[-1] + 1 :] if starts else parts

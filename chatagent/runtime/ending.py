@@ -10,10 +10,9 @@ from typing import Any
 import orjson
 
 from chatagent.agent.history import History
-from chatagent.errors import BadRequest, StoreDown, TurnTimeout
-from chatagent.llm.context import MASKED_ERROR
+from chatagent.errors import MASKED_ERROR, BadRequest, StoreDown, TurnTimeout
 from chatagent.runtime.control import TurnControl
-from chatagent.runtime.conversation import Changes, changes, text_of
+from chatagent.runtime.conversation import Changes, changes
 from chatagent.runtime.intake import Intake
 from chatagent.runtime.model_view import ModelView
 from chatagent.runtime.port import Claim, Commit, Outcome, Store
@@ -21,6 +20,7 @@ from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
 from chatagent.runtime.usage import add_usage
 from chatagent.ui import cleanup_aborted_parts, encode
+from chatagent.ui.reading import text_of
 
 logger = logging.getLogger(__name__)
 

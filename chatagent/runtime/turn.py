@@ -21,7 +21,7 @@ from chatagent.runtime.boundary import Boundary
 from chatagent.runtime.call import call, run_to_end
 from chatagent.runtime.compactor import Compactor
 from chatagent.runtime.control import TurnControl
-from chatagent.runtime.conversation import through, waiting_calls, with_answer
+from chatagent.runtime.conversation import through, with_answer
 from chatagent.runtime.ending import Ending, Result, words_for
 from chatagent.runtime.injection import Injection
 from chatagent.runtime.intake import Intake
@@ -33,6 +33,7 @@ from chatagent.runtime.run import Run
 from chatagent.runtime.usage import add_usage
 from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortController
+from chatagent.ui.reading import waiting_calls
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chatagent.testing.answer import Answer, ToolCall
+    from chatagent.testing.answer import Answer
     from chatagent.testing.chat import ChatAgent, TestChat
     from chatagent.testing.model import ScriptedModel, UnscriptedCall
     from chatagent.testing.request import Request
     from chatagent.testing.script import Step, calls, fails, pauses, respond, says, thinks
     from chatagent.testing.stage import shared
     from chatagent.testing.world import NotAnswered
+    from chatagent.ui.reading import ToolCall
 
 #: Where each public name lives.
 _HOMES = {

@@ -7,28 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from chatagent.record import OutRecord, control_headers
-from chatagent.runtime.conversation import text_of, waiting_calls
 from chatagent.ui import decode, fold_message
-from chatagent.ui.tool_part import is_tool, tool_name
+from chatagent.ui.reading import ToolCall, text_of, tool_call, waiting_calls
+from chatagent.ui.tool_part import is_tool
 
 Chunk = dict[str, Any]
 UIMessage = dict[str, Any]
 #: `cancelled`: it was taken out of the queue. `running`: it has not ended.
 Outcome = Literal["completed", "stopped", "failed", "waiting", "cancelled", "running"]
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """One call of a tool, as far as it got (`state` in the AI SDK's words)."""
-
-    id: str
-    name: str
-    state: str
-    input: Any = None
-    output: Any = None
-    error: str | None = None
-    #: Names the approval that the call asked for.
-    approval_id: str | None = None
 
 
 class Source(Protocol):
@@ -89,12 +75,12 @@ class Answer:
     @property
     def tool_calls(self) -> list[ToolCall]:
         """All calls of the message, in order."""
-        return [_tool_call(part) for part in self.message["parts"] if is_tool(part)]
+        return [tool_call(part) for part in self.message["parts"] if is_tool(part)]
 
     @property
     def waiting_calls(self) -> list[ToolCall]:
         """The calls that wait for an approval, or for the output of a client's tool."""
-        return [_tool_call(part) for part in waiting_calls(self.message)]
+        return [tool_call(part) for part in waiting_calls(self.message)]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -160,15 +146,3 @@ def read_turn(records: Sequence[OutRecord], seq: int) -> _Turn:
                 end, ours = control_headers(record.raw), False
     outcome: Outcome = end.get("outcome", "running")
     return _Turn(chunks, outcome, end.get("message_id"), end.get("usage", {}))
-
-
-def _tool_call(part: dict[str, Any]) -> ToolCall:
-    return ToolCall(
-        id=str(part["toolCallId"]),
-        name=tool_name(part),
-        state=str(part.get("state")),
-        input=part.get("input"),
-        output=part.get("output"),
-        error=part.get("errorText"),
-        approval_id=(part.get("approval") or {}).get("id"),
-    )

@@ -16,12 +16,13 @@ from chatagent.redis.session import Session
 from chatagent.redis.task import Tasks
 from chatagent.runtime.engine import EngineOptions
 from chatagent.runtime.turn import TurnOptions
-from chatagent.testing.answer import Answer, Chunk, ToolCall, UIMessage
+from chatagent.testing.answer import Answer, Chunk, UIMessage
 from chatagent.testing.message import Content, answered, user_message
 from chatagent.testing.model import ScriptedModel
 from chatagent.testing.stage import shared
 from chatagent.testing.world import Locals, NotAnswered, World
 from chatagent.ui import decode, encode_value
+from chatagent.ui.reading import ToolCall
 
 In = TypeVar("In")
 Out = TypeVar("Out")

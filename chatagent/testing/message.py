@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chatagent.ids import new_id
-from chatagent.testing.answer import ToolCall
+from chatagent.ui.reading import WAITING, ToolCall
 from chatagent.ui.tool_part import is_tool, tool_name
 
 UIMessage = dict[str, Any]
 #: What may be sent: text, parts (text stands for a text part), or a whole UIMessage of the user.
 Content = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
-
-_WAITING = ("input-available", "approval-requested")
 
 
 def user_message(content: Content, message_id: str | None = None) -> UIMessage:
@@ -46,7 +44,7 @@ def answered(history: Sequence[UIMessage], call: ToolCall | str | None, told: Ma
 def _waiting(history: Sequence[UIMessage]) -> Iterator[tuple[UIMessage, dict[str, Any]]]:
     for message in history:
         for part in message["parts"]:
-            if is_tool(part) and part.get("state") in _WAITING:
+            if is_tool(part) and part.get("state") in WAITING:
                 yield message, part
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chatagent.ui.reading import last_step
 from chatagent.ui.tool_part import is_tool
 
 
@@ -12,10 +13,7 @@ def asks_to_go_on(message: dict[str, Any]) -> bool:
 
     Pages that are told to send such a message on would send one that has ended for ever.
     """
-    parts = message["parts"]
-    starts = [at for at, part in enumerate(parts) if part["type"] == "step-start"]
-    step = parts[starts[-1] + 1 :] if starts else parts
-    calls = [part for part in step if is_tool(part) and not part.get("providerExecuted")]
+    calls = [part for part in last_step(message) if is_tool(part) and not part.get("providerExecuted")]
     return bool(calls) and all(_is_answered(part) for part in calls)
 
 

@@ -14,14 +14,13 @@ from chatagent.record import chunk_type
 from chatagent.ui.chunk import FINISH_REASONS
 from chatagent.ui.encode import decode, encode
 from chatagent.ui.steering import STEERING, as_data
+from chatagent.ui.tool_part import DENIED
 
 Chunk = dict[str, Any]
 Handler = Callable[[Chunk], list[Chunk]]
 
 #: What a tool call of a step that is done again ends with, in clients that cannot take it back.
 REDONE = "The call was cut off and is made again."
-#: What a denied call ends with where nobody gave a reason.
-DENIED = "Tool call execution denied."
 
 _DELTAS = ("text-delta", "reasoning-delta", "tool-input-delta")
 #: Neither tracked nor different in any generation.

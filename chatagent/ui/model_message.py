@@ -15,7 +15,7 @@ from chatagent.errors import BadRequest
 from chatagent.ui.encode import encode_value
 from chatagent.ui.file_part import file_content
 from chatagent.ui.steering import PENDING_INJECTED, STEERING, steered_parts
-from chatagent.ui.tool_part import is_tool, tool_name
+from chatagent.ui.tool_part import DENIED, is_tool, tool_name
 from chatagent.ui.utf16 import replace_halves
 
 UIMessage = dict[str, Any]
@@ -27,7 +27,6 @@ ConvertDataPart = Callable[[Part], Part | None]
 _SPREAD = "openaiCompatible"
 #: States of a call that will not change any more, or that only the server changes.
 _FINAL = ("approval-responded", "output-error", "output-denied")
-_DENIED = "Tool call execution denied."
 _UNAVAILABLE = "Tool output omitted because the tool is no longer available."
 
 
@@ -218,7 +217,7 @@ def _signed(part: Part) -> Part | None:
 
 
 def _reason(approval: Part) -> Any:
-    return _DENIED if approval.get("reason") is None else approval["reason"]
+    return DENIED if approval.get("reason") is None else approval["reason"]
 
 
 def _is_content(part: Any) -> bool:

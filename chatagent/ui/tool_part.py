@@ -6,6 +6,8 @@ from typing import Any
 
 Part = dict[str, Any]
 
+#: What the model, and older clients, are told of a denied call where nobody gave a reason.
+DENIED = "Tool call execution denied."
 #: Calls that nobody will answer any more once the turn is cut off.
 UNANSWERED = ("input-streaming", "input-available", "approval-responded")
 

@@ -14,7 +14,8 @@ from chatagent.flask.message import read_json
 from chatagent.flask.openai import session as chats
 from chatagent.flask.openai.message import read_messages
 from chatagent.redis.session import Session
-from chatagent.runtime.conversation import text_of, view
+from chatagent.runtime.conversation import view
+from chatagent.ui.reading import text_of
 
 #: Items of one page, and at most.
 ITEMS, MAX_ITEMS = 20, 100
@@ -75,7 +76,7 @@ def _conversation(session: Session) -> dict[str, Any]:
 def _item(message: Mapping[str, Any]) -> dict[str, Any]:
     user = message["role"] == "user"
     kind: dict[str, Any] = {"type": "input_text"} if user else {"type": "output_text", "annotations": []}
-    content = [{**kind, "text": text_of(dict(message))}]
+    content = [{**kind, "text": text_of(message)}]
     for part in message.get("parts", ()):
         if user and part["type"] == "file" and str(part.get("mediaType")).startswith("image/"):
             content.append({"type": "input_image", "image_url": part.get("url"), "detail": "auto"})

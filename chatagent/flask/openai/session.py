@@ -18,7 +18,7 @@ from chatagent.flask.openai.message import Said, UIMessage
 from chatagent.flask.token import Identity
 from chatagent.ids import new_id
 from chatagent.redis.session import Session
-from chatagent.runtime.conversation import WAITING
+from chatagent.ui.reading import WAITING
 
 #: Fields of a request that the door reads itself; the rest reaches the agent as `turn.body`.
 _OWN_FIELDS = frozenset(
