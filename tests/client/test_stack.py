@@ -47,7 +47,7 @@ def test_a_gateway_is_killed_and_replaced_in_the_middle_of_an_answer(stack: Stac
             gate.touch()
             assert said + "".join(text) == TEXT
             assert answer.result().message == chat.history()[-1]
-        chat.close()
+            chat.close()
 
 
 def test_a_worker_is_killed_in_the_middle_of_an_answer(own_stack: Stack) -> None:
