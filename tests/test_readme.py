@@ -77,8 +77,3 @@ def test_the_code_of_the_readme_answers_a_message(project: Path, redis_server: R
 
 def test_every_python_block_of_the_readme_is_run_by_a_test() -> None:
     assert README.count("```python") == len(snippets()) == 3
-
-
-def test_the_links_of_the_readme_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (REPOSITORY / target).exists(), target
