@@ -6,11 +6,13 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chatagent.errors import BadRequest, NotFound, Retryable, StoreDown
+from chatagent.flask import again
 from chatagent.flask.access import Access, require, require_start
+from chatagent.flask.departure import Departure
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.message import Send, new_chat_id, optional_id
 from chatagent.flask.options import Options
@@ -43,6 +45,7 @@ class Gateway:
     dispatch: Dispatch
     access: Access
     options: Options
+    departure: Departure = field(default_factory=Departure)
 
     def agent(self, name: str | None) -> AgentCard:
         """The agent by this name, else the default one. Raises: NotFound, Retryable when none was announced yet."""
@@ -89,6 +92,7 @@ class Gateway:
         The feed listens before the message is written, so the answer's first chunk cannot be missed. A message that
         was sent before starts no second turn, but is answered with the same one; after a failed turn it is tried again.
         """
+        send = again.read(send, session, lambda: self.backend.history.read(session.id))
         feed = Feed(self.backend, session.id, wake)
         try:
             pushed = self.push(session, send)

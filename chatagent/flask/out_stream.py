@@ -14,8 +14,8 @@ from chatagent.flask.access import require_follow
 from chatagent.flask.departure import Departure
 from chatagent.flask.feed import Feed
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.head_start import HeadStarts, Step
 from chatagent.flask.token import Action, Identity
+from chatagent.redis.head_start import Step
 from chatagent.redis.session import Session
 from chatagent.relay import Batch
 
@@ -103,7 +103,7 @@ class OutStream:
         """The step that the reader has made itself: a server comes without a cursor to go on behind its head start."""
         if not self._identity.admin or self._asked.cursor is not None or self._asked.latest:
             return None
-        return HeadStarts(self._gateway.backend).step(session_id)
+        return self._gateway.backend.head_starts.step(session_id)
 
     def _pass_over(self, session_id: str) -> None:
         """Show the encoder what the client has of the turn that it is in."""

@@ -39,26 +39,28 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         listing, wake = read_listing(request.args, identity), threading.Event()
         overview = Overview(gateway.backend, listing, wake)
-        response = Response(_events(overview, wake, identity, gateway.options.keepalive_s), headers=_HEADERS)
+        response = Response(_events(gateway, overview, wake, identity), headers=_HEADERS)
         # A stream that nobody iterates must let go of its channel too.
         response.call_on_close(overview.close)
         return response
 
 
-def _events(overview: Overview, wake: threading.Event, identity: Identity, keepalive_s: float) -> Iterator[bytes]:
-    """Ends when the token does."""
+def _events(gateway: Gateway, overview: Overview, wake: threading.Event, identity: Identity) -> Iterator[bytes]:
+    """Ends when the token does, or our process."""
+    departure, keepalive_s = gateway.departure, gateway.options.keepalive_s
     try:
         yield b": stream-open\n\n"
-        while not identity.expired:
-            wake.clear()
-            try:
-                update, timeout_s = overview.take(), keepalive_s
-            except StoreDown:
-                update, timeout_s = None, _RETRY_S
-            if update is not None:
-                yield _encode(update)
-            elif not wake.wait(min(timeout_s, identity.left_s())) and timeout_s == keepalive_s:
-                yield b": keep-alive\n\n"
+        with departure.heeded(wake):
+            while not identity.expired and not departure.begun:
+                wake.clear()
+                try:
+                    update, timeout_s = overview.take(), keepalive_s
+                except StoreDown:
+                    update, timeout_s = None, _RETRY_S
+                if update is not None:
+                    yield _encode(update)
+                elif not departure.wait(wake, min(timeout_s, identity.left_s())) and timeout_s == keepalive_s:
+                    yield b": keep-alive\n\n"
     finally:
         overview.close()
 

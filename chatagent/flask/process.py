@@ -21,20 +21,19 @@ class Mounted:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self._connections: set[Connection] = set()
-        self._ending = False
 
     def serve(self, connection: Connection) -> None:
         """Hold a WebSocket until it ends."""
         self._connections.add(connection)
         try:
-            if self._ending:  # it came to the old process before that stopped listening
+            if self.gateway.departure.begun:  # it came to the old process before that stopped listening
                 connection.restart()
             connection.serve()
         finally:
             self._connections.discard(connection)
 
     def prepare_worker(self, worker: Any) -> None:
-        """For gunicorn's `post_worker_init`: make room for sockets; on SIGTERM or SIGHUP tell them to come back.
+        """For gunicorn's `post_worker_init`: make room for sockets; on SIGTERM or SIGHUP tell clients to come back.
 
         Reached through the app, so that gunicorn's settings import nothing before gevent has patched the process.
         """
@@ -43,13 +42,13 @@ class Mounted:
         def look() -> None:
             while worker.alive:
                 time.sleep(_LOOK_S)
-            self.restart_sockets()
+            self.depart()
 
         threading.Thread(target=look, name="chatagent-restart", daemon=True).start()
 
-    def restart_sockets(self) -> None:
-        """Close every WebSocket with 1012, so that clients come back at once, to another process."""
-        self._ending = True
+    def depart(self) -> None:
+        """Close every WebSocket with 1012, and end streams without an end: clients come back, to another process."""
+        self.gateway.departure.begin()
         for connection in list(self._connections):
             connection.restart()
 

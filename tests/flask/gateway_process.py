@@ -27,7 +27,9 @@ _DEADLINE_S = 20.0
 class GatewayProcess:
     """One gunicorn with one worker."""
 
-    def __init__(self, redis_url: str, *, prefix: str = "", worker_class: str = "gevent", **options: Any) -> None:
+    def __init__(
+        self, redis_url: str, *, prefix: str = "", worker_class: str = "", grace_s: int = 10, **options: Any
+    ) -> None:
         self.port = free_port()
         self.prefix = prefix
         self.url = f"http://127.0.0.1:{self.port}{prefix}"
@@ -43,7 +45,8 @@ class GatewayProcess:
             "PYTHONPATH": str(ROOT),
         }
         command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "web" / "gunicorn.conf.py")]
-        command += ["-b", f"127.0.0.1:{self.port}", "-w", "1", "-k", worker_class]
+        command += ["-b", f"127.0.0.1:{self.port}", "-w", "1", "--graceful-timeout", str(grace_s)]
+        command += ["-k", worker_class] if worker_class else []
         command += ["--threads", "64"] if worker_class == "gthread" else []
         command.append("tests.flask.gateway_app:create_app()")
         self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=handle, stderr=handle)
@@ -74,6 +77,10 @@ class GatewayProcess:
     def worker_pid(self) -> int:
         """The process that serves."""
         return int(psutil.Process(self.process.pid).children()[0].pid)
+
+    def worker_pids(self) -> set[int]:
+        """All processes that serve; two of them while one takes over."""
+        return {int(child.pid) for child in psutil.Process(self.process.pid).children()}
 
     def rss_mb(self) -> float:
         """Memory of the serving process."""

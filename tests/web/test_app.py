@@ -138,9 +138,21 @@ def test_importing_starts_nothing() -> None:
     assert threads.strip() == "1"
 
 
-def test_gunicorns_settings_import_nothing_before_gevent_patches() -> None:
+def test_gunicorns_settings_import_nothing_of_the_app_before_gevent_patches() -> None:
     code = (
-        "import sys, runpy; runpy.run_path('web/gunicorn.conf.py'); "
-        "print([name for name in ('ssl', 'flask', 'redis', 'chatagent') if name in sys.modules])"
+        "import sys, runpy; from gunicorn.util import load_class; "
+        "told = runpy.run_path('web/gunicorn.conf.py'); load_class(told['worker_class']); "
+        "ours = [name for name in sys.modules if name.startswith(('chatagent.', 'flask', 'redis', 'web.'))]; "
+        "print(sorted(ours))"
     )
-    assert python(code).strip() == "[]"
+    assert python(code).strip() == str(
+        ["chatagent.cli", "chatagent.cli.gunicorn_conf", "chatagent.cli.gunicorn_worker"]
+    )
+
+
+def test_gunicorns_settings_of_the_deployment_are_those_of_the_library() -> None:
+    code = (
+        "import runpy; from chatagent.cli import gunicorn_conf as ours; told = runpy.run_path('web/gunicorn.conf.py'); "
+        "print(all(told[name] == value for name, value in vars(ours).items() if not name.startswith('_')))"
+    )
+    assert python(code).strip() == "True"
