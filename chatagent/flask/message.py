@@ -42,6 +42,8 @@ class Send:
     #: What happens to it while the chat is busy; None is the chat's own policy.
     busy: Busy | None = None
     kind: Kind = "message"
+    #: Whoever wants another answer: the message of the user that is to be answered, as the client knows it.
+    asked: dict[str, Any] | None = None
 
     @property
     def message_id(self) -> str | None:
@@ -91,6 +93,7 @@ def read_send(body: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None
         payload=payload,
         part_id=part_id(message, message_id) if message is not None else None,
         busy=read_busy(body.get("busy", further_busy)),
+        asked=None if message is not None else _asked(body),
     )
 
 
@@ -188,6 +191,15 @@ def optional_id(body: Mapping[str, Any], name: str, inside: str | None = None) -
     """An id that may be missing. Raises: BadRequest."""
     value = body.get(name)
     return None if value is None else read_id(value, f"{inside}.{name}" if inside else name)
+
+
+def _asked(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The newest message, where it is a user's with an id."""
+    try:
+        message = _newest(body, None)
+    except BadRequest:
+        return None
+    return message if message["role"] == "user" and isinstance(message.get("id"), str) else None
 
 
 def _newest(body: Mapping[str, Any], message_id: str | None) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Session:
     #: Turns of the run, and when it is over unless another comes (0: it is).
     run_turns: int = 0
     run_until_ms: int = 0
+    #: The inbox record whose answer was stopped last and has not ended yet.
+    stop_seq: int = -1
     #: The run is in no process: whoever takes the next message resumes it.
     suspended: bool = False
     preloaded: bool = False
@@ -106,6 +108,7 @@ def read_session(fields: Mapping[bytes, bytes]) -> Session:
         busy=cast(Busy, text("busy") or "enqueue"),
         outcome=text("outcome"),
         previous_run_id=text("previous_run_id"),
+        stop_seq=number("stop_seq"),
         run_turns=max(0, number("run_turns")),
         run_until_ms=max(0, number("run_until")),
         suspended=text("suspended") == "1",
