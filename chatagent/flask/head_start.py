@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from werkzeug.exceptions import UnprocessableEntity
 
 from chatagent.errors import BadRequest
 from chatagent.flask.message import Send, read_id, read_message
 from chatagent.ids import new_id
-from chatagent.redis.error import store_errors
-from chatagent.redis.gateway import GatewayRedis
-from chatagent.ui import decode, encode_value
+from chatagent.ui import encode_value
 
-#: Seconds for which a head start may be handed over, and a reader that made it is told what follows it.
-TTL_S = 3600
 #: Largest request to start a session with a head start: it brings messages.
 MAX_BYTES = 1024 * 1024
 #: Releases before this one end their process when they get no access to S2.
@@ -31,47 +26,6 @@ _MADE_UP = "handover-approval-"
 
 Part = Mapping[str, Any]
 Chunk = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where the reader that made the first step goes on: after so many chunks of the turn that answers `seq`."""
-
-    seq: int
-    chunks: int
-
-
-class HeadStarts:
-    """What chats were asked and by whom nobody but an app's server has answered yet."""
-
-    def __init__(self, backend: GatewayRedis) -> None:
-        self._backend = backend
-
-    def keep(self, session_id: str, asked: Mapping[str, Any]) -> None:
-        """Remember what is being answered. Raises: StoreDown."""
-        self._set(session_id, "head-start", dict(asked))
-
-    def find(self, session_id: str) -> dict[str, Any] | None:
-        """What is being answered, if anything. Raises: StoreDown."""
-        return self._get(session_id, "head-start")
-
-    def note_step(self, session_id: str, step: Step) -> None:
-        """Remember the first step of the turn that was handed over last. Raises: StoreDown."""
-        self._set(session_id, "handed-over", {"seq": step.seq, "chunks": step.chunks})
-
-    def step(self, session_id: str) -> Step | None:
-        """The first step of the turn that was handed over last. Raises: StoreDown."""
-        found = self._get(session_id, "handed-over")
-        return None if found is None else Step(found["seq"], found["chunks"])
-
-    def _set(self, session_id: str, name: str, value: Mapping[str, Any]) -> None:
-        with store_errors():
-            self._backend.client.set(self._backend.keys.part(session_id, name), encode_value(value), ex=TTL_S)
-
-    def _get(self, session_id: str, name: str) -> dict[str, Any] | None:
-        with store_errors():
-            found = cast("bytes | None", self._backend.client.get(self._backend.keys.part(session_id, name)))
-        return None if found is None else decode(found)
 
 
 def require_release(version: str | None) -> None:

@@ -17,11 +17,12 @@ from chatagent.flask import s2
 from chatagent.flask.access import require, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.head_start import HeadStarts, Step, read_handover
+from chatagent.flask.head_start import read_handover
 from chatagent.flask.input_chunk import read_payload
 from chatagent.flask.message import read_json, read_part
 from chatagent.flask.out_stream import Asked, OutStream
 from chatagent.flask.token import Identity
+from chatagent.redis.head_start import Step
 from chatagent.redis.session import ID_PREFIX, Session
 
 _BASE = "/realtime/v1/sessions/<path:chat_id>"
@@ -116,7 +117,7 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
 
 def _take_over(gateway: Gateway, session: Session, record: Mapping[str, Any], part: str | None) -> int:
     """Let a worker go on with a head start; its number in the inbox."""
-    head_starts = HeadStarts(gateway.backend)
+    head_starts = gateway.backend.head_starts
     asked = head_starts.find(session.id)
     if asked is None:
         raise Conflict("this chat has no head start: start one with POST /api/v1/sessions, it is kept for an hour")

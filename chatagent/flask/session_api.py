@@ -11,7 +11,7 @@ from chatagent.errors import BadRequest, Forbidden, TooLarge
 from chatagent.flask.access import require, require_manage, require_server, require_start
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.head_start import MAX_BYTES, HeadStarts, require_release
+from chatagent.flask.head_start import MAX_BYTES, require_release
 from chatagent.flask.message import Send, optional_id, read_json
 from chatagent.flask.session_list import SESSION_TYPE, number, read_page, read_query
 from chatagent.flask.session_request import Wanted, read_scopes, read_wanted
@@ -70,16 +70,18 @@ class SessionApi:
                 tags=wanted.tags,
                 metadata=wanted.metadata,
                 trigger_config=wanted.trigger_config,
+                expires_at_ms=wanted.expires_at_ms,
             )
         if not created:
             require(identity, "write", session)
-        self._begin(session, wanted, created=created)
+        if not session.closed:
+            self._begin(session, wanted, created=created)
         return self._started(session, wanted, created=created)
 
     def _begin(self, session: Session, wanted: Wanted, *, created: bool) -> None:
         """Bring the first message, else make a run ready; a chat that has begun needs neither."""
         if wanted.asked is not None:
-            HeadStarts(self.gateway.backend).keep(session.id, wanted.asked)
+            self.gateway.backend.head_starts.keep(session.id, wanted.asked)
         elif created and wanted.first is not None:
             self.gateway.push(session, wanted.first)
         elif wanted.preload and session.turn <= 0 and session.in_seq < 0:
@@ -190,9 +192,9 @@ def session_json(session: Session) -> dict[str, Any]:
         "tags": list(session.tags),
         "metadata": session.metadata if isinstance(session.metadata, dict) else None,
         "turn": max(session.turn, 0),
-        "closedAt": _iso(session.closed_at_ms),
-        "closedReason": session.closed_reason,
-        "expiresAt": None,
+        "closedAt": None if session.expired else _iso(session.closed_at_ms),
+        "closedReason": None if session.expired else session.closed_reason,
+        "expiresAt": _iso(session.expires_at_ms),
         "createdAt": _iso(session.created_at_ms),
         "updatedAt": _iso(session.updated_at_ms),
     }

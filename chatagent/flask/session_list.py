@@ -132,6 +132,8 @@ def _collect(walked: Iterator[Listed], query: Query) -> tuple[list[Listed], Plac
 
 
 def _states(session: Session) -> set[str]:
+    if session.expired:
+        return {"EXPIRED"}
     return {"CLOSED"} if session.closed else {"ACTIVE", session.status.upper()}
 
 

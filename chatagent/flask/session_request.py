@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from chatagent.errors import BadRequest
@@ -36,6 +37,8 @@ class Wanted:
     client_data: Any = None
     #: What a head start answers, while no worker does anything yet.
     asked: dict[str, Any] | None = None
+    #: When the session takes no more, in ms since 1970.
+    expires_at_ms: int | None = None
 
 
 def read_wanted(body: Mapping[str, Any]) -> Wanted:
@@ -63,7 +66,20 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted:
         preload=payload.get("trigger") == "preload",
         client_data=payload.get("metadata"),
         asked=asked,
+        expires_at_ms=_date_ms(body, "expiresAt"),
     )
+
+
+def _date_ms(body: Mapping[str, Any], name: str) -> int | None:
+    """A date that may be missing, in ms since 1970. Raises: BadRequest."""
+    value = body.get(name)
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        return max(1, int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadRequest("must be a date in ISO 8601, for example 2030-01-31T12:00:00Z", field=name) from error
 
 
 def _short(value: str, most: int, name: str) -> str:

@@ -8,6 +8,7 @@ import redis
 
 from chatagent.redis.connection import connect
 from chatagent.redis.directory import Directory
+from chatagent.redis.head_start import HeadStarts
 from chatagent.redis.history import History
 from chatagent.redis.inbox import Durability, Inbox
 from chatagent.redis.keys import DEFAULT_PREFIX, Keys
@@ -26,6 +27,7 @@ class GatewayRedis:
     inbox: Inbox
     outbox: Outbox
     history: History
+    head_starts: HeadStarts
     directory: Directory
     subscriber: Subscriber
 
@@ -40,6 +42,7 @@ class GatewayRedis:
             inbox=Inbox(client, keys, durability=durability),
             outbox=Outbox(client, keys),
             history=History(client, keys),
+            head_starts=HeadStarts(client, keys),
             directory=Directory(client, keys),
             subscriber=Subscriber(url),
         )

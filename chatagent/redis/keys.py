@@ -46,6 +46,14 @@ class Keys:
         """STRING with a TTL: a reader of this session was cut off before its answer had ended."""
         return f"{self.prefix}:{{{session_id}}}:cut"
 
+    def head_start(self, session_id: str) -> str:
+        """STRING with a TTL: what an app's own server answers by itself, as JSON."""
+        return f"{self.prefix}:{{{session_id}}}:head-start"
+
+    def handed_over(self, session_id: str) -> str:
+        """STRING with a TTL: which turn went on with a head start, and behind how many chunks, as JSON."""
+        return f"{self.prefix}:{{{session_id}}}:handed-over"
+
     def ext(self, chat_id: str) -> str:
         """STRING: the session id of an app's own chat id."""
         return f"{self.prefix}:ext:{chat_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -18,6 +19,8 @@ Standing = Literal["idle", "queued", "running", "waiting", "closed"]
 
 #: Session ids start with this; an app's own chat id must not.
 ID_PREFIX = "session_"
+#: Reason of a session that took its time; `create.lua` and `push.lua` say it too.
+EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,12 @@ class Session:
     #: The run is in no process: whoever takes the next message resumes it.
     suspended: bool = False
     preloaded: bool = False
+    #: When it takes no more; from then on it counts as closed, with the reason `expired`.
+    expires_at_ms: int | None = None
+
+    @property
+    def expired(self) -> bool:
+        return self.closed_at_ms is not None and self.closed_at_ms == self.expires_at_ms
 
     @property
     def closed(self) -> bool:
@@ -83,6 +92,11 @@ def read_session(fields: Mapping[bytes, bytes]) -> Session:
         value = fields.get(name.encode())
         return orjson.loads(value) if value else default
 
+    expires_at_ms = number("expires_at") if text("expires_at") else None
+    closed_at_ms = number("closed_at") if text("closed_at") else None
+    closed_reason = text("closed_reason")
+    if closed_at_ms is None and expires_at_ms is not None and expires_at_ms <= time.time() * 1000:
+        closed_at_ms, closed_reason = expires_at_ms, EXPIRED
     return Session(
         id=text("id") or "",
         chat_id=text("ext") or "",
@@ -102,8 +116,9 @@ def read_session(fields: Mapping[bytes, bytes]) -> Session:
         metadata=json("metadata", None),
         trigger_config=json("trigger_config", {}),
         usage=json("usage", {}),
-        closed_at_ms=number("closed_at") if text("closed_at") else None,
-        closed_reason=text("closed_reason"),
+        closed_at_ms=closed_at_ms,
+        closed_reason=closed_reason,
+        expires_at_ms=expires_at_ms,
         kind=cast(SessionKind, text("kind") or "agent"),
         busy=cast(Busy, text("busy") or "enqueue"),
         outcome=text("outcome"),

@@ -49,8 +49,11 @@ class Sessions(Listings):
         busy: Busy = "enqueue",
         kind: SessionKind = "agent",
         history: Sequence[Mapping[str, Any]] = (),
+        expires_at_ms: int | None = None,
     ) -> tuple[Session, bool]:
         """Make the session of `chat_id`, or find it; says whether it is new. `history` is what a new one starts with.
+
+        From `expires_at_ms` on it counts as closed.
 
         The id is claimed first, then the session made under it: dying in between leaves an id that the next
         caller fills. Raises: Closed.
@@ -72,6 +75,7 @@ class Sessions(Listings):
                 "trigger_config": orjson.dumps(dict(trigger_config or {})),
                 "busy": busy,
                 "kind": kind,
+                **({} if expires_at_ms is None else {"expires_at": expires_at_ms}),
             }
             now, past = int(time.time() * 1000), [encode_value(message) for message in history]
             key, stands = self.keys.session(session_id), labels(agent, user, tags, kind)

@@ -172,3 +172,16 @@ def test_a_session_tells_of_its_run(redis_url: str) -> None:
 
         work(redis_url, answer)
         assert side.sessions.get(session.id).suspended is True
+
+
+def test_a_session_takes_nothing_after_its_time(redis_url: str) -> None:
+    with gateway(redis_url) as side:
+        soon, _ = side.sessions.create("soon", "support", queue="turns", expires_at_ms=2**50)
+        assert (soon.closed, soon.expired, soon.expires_at_ms) == (False, False, 2**50)
+        side.say(soon)
+        late, new = side.sessions.create("late", "support", queue="turns", expires_at_ms=1)
+        assert (new, late.closed, late.expired, late.closed_reason) == (True, True, True, "expired")
+        for attempt in (lambda: side.say(late), lambda: side.sessions.create("late", "support", queue="turns")):
+            with pytest.raises(Closed) as caught:
+                attempt()
+            assert caught.value.closed_reason == "expired"

@@ -155,12 +155,19 @@ export const scenarios = {
     for await (const each of sessions.list({ taskIdentifier: 'parrot', status: 'CLOSED', externalId: chatId })) {
       open.push(each.externalId);
     }
+    const past = new Date(Date.now() - 1000);
+    const expired = await sessions.start({ ...input, externalId: `${chatId}-old`, expiresAt: past, tags: [`old-${chatId}`] });
+    const gone = [];
+    for await (const each of sessions.list({ tag: `old-${chatId}`, status: 'EXPIRED' })) gone.push(each.externalId);
+    for await (const each of sessions.list({ tag: `old-${chatId}`, status: ['ACTIVE', 'CLOSED'] })) gone.push(each.externalId);
+    const late = await sessions.open(`${chatId}-old`).in.send({ kind: 'stop' }).catch(error => error.status);
     const begun = Date.now();
     const again = await sessions.start({ ...input, externalId: chatId }).catch(error => error.status);
     return {
       ...{ cached: [made.isCached, cached.isCached], same: made.id === cached.id, listed, open, again },
       ...{ found: found.externalId, updated: [updated.tags, updated.metadata] },
       ...{ reasons: closed.map(each => each.closedReason), dates: found.createdAt instanceof Date },
+      ...{ expired: [expired.expiresAt.getTime() === past.getTime(), expired.closedAt, gone, late] },
       ms: Date.now() - begun,
     };
   },

@@ -116,6 +116,7 @@ def test_a_server_manages_sessions(run: Run) -> None:
     assert seen["reasons"] == ["a", "a"]
     assert seen["open"] == [chat_id]
     assert seen["again"] == 409
+    assert seen["expired"] == [True, None, [f"{chat_id}-old"], 409]
     assert seen["ms"] < 3000
 
 

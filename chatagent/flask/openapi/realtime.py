@@ -8,6 +8,7 @@ from chatagent.flask.openapi.operation import OF_CHAT, WITH_BODY, Operation, jso
 from chatagent.flask.openapi.schema import (
     ANY,
     BOOLEAN,
+    OBJECT,
     STRING,
     TIME_MS,
     Schema,
@@ -49,10 +50,16 @@ OPERATIONS: dict[str, Operation] = {
             "anyOf": [
                 obj({"kind": tag("message"), "payload": _PAYLOAD}),
                 obj({"kind": tag("stop")}, STOPPED),
+                obj(
+                    {"kind": tag("handover"), "partialAssistantMessage": array(OBJECT), "isFinal": BOOLEAN},
+                    {"messageId": STRING},
+                ),
                 obj({"kind": tag("handover-skip")}),
             ]
         },
         headers=PART_ID,
+        about="A `handover` is for servers: the first step of an answer to what the session was started with "
+        "(`triggerConfig.basePayload` with the trigger `handover-prepare`), as model messages of the AI SDK.",
     ),
     "chatagent.follow_records": Operation(
         _TAG,

@@ -50,6 +50,7 @@ _START = obj(
         "tags": _TAGS,
         "metadata": said(ANY, "What the app keeps with the chat."),
         "user": said(ID_OR_NULL, "Whose chat it is; for servers."),
+        "expiresAt": said(ISO_OR_NULL, "From then on the session takes no more (409)."),
         "triggerConfig": obj({}, {"basePayload": said(OBJECT, "`message`, `trigger`, `metadata` of the first turn.")}),
     },
 )

@@ -2,9 +2,10 @@
 -- KEYS 1 session, 2 history
 -- ARGV 1 now_ms, 2 number of messages that a new one starts with, these, then field, value, … of a new session
 -- Returns {'created'} | {'exists'} | {'closed', reason}
-local known = redis.call('HMGET', KEYS[1], 'id', 'closed', 'closed_reason')
+local known = redis.call('HMGET', KEYS[1], 'id', 'closed', 'closed_reason', 'expires_at')
 if known[1] then
   if known[2] == '1' then return {'closed', known[3] or ''} end
+  if known[4] and tonumber(known[4]) <= tonumber(ARGV[1]) then return {'closed', 'expired'} end
   return {'exists'}
 end
 local fields = 3 + tonumber(ARGV[2])

@@ -9,9 +9,12 @@
 -- one is answered as a duplicate.
 local s = redis.call('HMGET', KEYS[1], 'id', 'closed', 'closed_reason', 'status', 'in_seq', 'in_cursor', 'out_seq',
   'queue', 'agent', 'warm', 'warm_until', 'owner', 'turn_seq', 'lease_until', 'queued_at', 'busy', 'turn_kind',
-  'run_id')
+  'run_id', 'expires_at')
 if not s[1] then return {'missing'} end
 if s[2] == '1' then return {'closed', s[3] or ''} end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if s[19] and tonumber(s[19]) <= now then return {'closed', 'expired'} end
 local part = KEYS[3] ~= KEYS[1]
 if part then
   local seen = redis.call('GET', KEYS[3])
@@ -46,8 +49,6 @@ local busy = ARGV[7] ~= '' and ARGV[7] or s[16] or 'enqueue'
 if busy == 'reject' and target >= 0 then return {'busy'} end
 if seq - cursor > tonumber(ARGV[4]) then return {'full'} end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('XADD', KEYS[2], (seq + 1) .. '-0', 'k', kind, 'p', ARGV[2], 't', now, 'b', busy)
 redis.call('HSET', KEYS[1], 'in_seq', seq, 'updated_at', now)
 if part then redis.call('SET', KEYS[3], seq .. ' ' .. s[7], 'EX', ARGV[3]) end
