@@ -9,11 +9,11 @@ import pytest
 
 from tests.client.colour import COLOURS, Colour
 from tests.client.cutter import Cutter
-from tests.flask.conftest import gateway, new_gateway, shared_gateway, worker
+from tests.flask.conftest import gateway, gateway_with, kept_gateways, new_gateway, shared_gateway, worker
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn
 
-__all__ = ["gateway", "new_gateway", "shared_gateway", "worker"]
+__all__ = ["gateway", "gateway_with", "kept_gateways", "new_gateway", "shared_gateway", "worker"]
 
 NewCutter = Callable[[int], Cutter]
 #: What the worker does with the next turns.

@@ -228,8 +228,10 @@ def test_a_closed_session_takes_nothing_more(colour: Colour, gateway: GatewayPro
     assert closed.value.closed_reason == "solved"
 
 
-def test_each_refusal_is_the_error_that_it_was(colour: Colour, new_gateway: NewGateway, worker: ScriptedWorker) -> None:
-    gateway = new_gateway(max_body_bytes=2000)
+def test_each_refusal_is_the_error_that_it_was(
+    colour: Colour, gateway_with: NewGateway, worker: ScriptedWorker
+) -> None:
+    gateway = gateway_with(max_body_bytes=2000)
     with pytest.raises(Unauthorized):
         colour.call(with_token(gateway, "no token"), "send", "hi")
     with pytest.raises(Unauthorized):

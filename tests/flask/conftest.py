@@ -28,9 +28,31 @@ def gateway(shared_gateway: GatewayProcess, redis_url: str) -> GatewayProcess:
     return shared_gateway
 
 
+@pytest.fixture(scope="session")
+def kept_gateways(redis_server: RedisServer) -> Iterator[dict[str, GatewayProcess]]:
+    """What `gateway_with` has started."""
+    kept: dict[str, GatewayProcess] = {}
+    yield kept
+    for gateway in kept.values():
+        gateway.stop()
+
+
+@pytest.fixture
+def gateway_with(kept_gateways: dict[str, GatewayProcess], redis_url: str) -> NewGateway:
+    """Gives a gateway with these options and an empty Redis; tests that ask for the same share it."""
+
+    def give(**options: Any) -> GatewayProcess:
+        name = repr(sorted(options.items()))
+        if name not in kept_gateways:
+            kept_gateways[name] = GatewayProcess(redis_url, **options).wait_ready()
+        return kept_gateways[name]
+
+    return give
+
+
 @pytest.fixture
 def new_gateway(redis_url: str) -> Iterator[NewGateway]:
-    """Makes gateways with options of their own."""
+    """Makes gateways of this test alone, which it may kill."""
     made: list[GatewayProcess] = []
 
     def make(**options: Any) -> GatewayProcess:

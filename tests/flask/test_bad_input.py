@@ -230,8 +230,8 @@ def test_a_full_chat_says_try_again(gateway: GatewayProcess, worker: ScriptedWor
         assert ws.get()["code"] == "unavailable"
 
 
-def test_a_page_of_another_origin_may_not_post(new_gateway: NewGateway) -> None:
-    gateway = new_gateway(allowed_origins=["https://app.example"])
+def test_a_page_of_another_origin_may_not_post(gateway_with: NewGateway) -> None:
+    gateway = gateway_with(allowed_origins=["https://app.example"])
     with gateway.http(SECRET) as http:
         refused = http.post(f"{CHAT}/open/stop", headers={"Origin": "https://evil.example"})
         asked = http.options(CHAT, headers={"Origin": "https://app.example", "Access-Control-Request-Method": "POST"})

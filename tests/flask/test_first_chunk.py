@@ -89,9 +89,11 @@ def test_two_hundred_sends_to_one_chat_are_each_answered_in_order(
     ]
 
 
-def test_two_gateways_need_no_sticky_routing(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
+def test_two_gateways_need_no_sticky_routing(
+    gateway: GatewayProcess, gateway_with: NewGateway, worker: ScriptedWorker
+) -> None:
     worker.serve(echo, threads=2)
-    gateways = [new_gateway(), new_gateway()]
+    gateways = [gateway, gateway_with(title="another")]
     for at in range(6):
         here, there = gateways[at % 2], gateways[(at + 1) % 2]
         with here.http(here.token()) as http, there.http(there.token()) as other:
@@ -99,8 +101,10 @@ def test_two_gateways_need_no_sticky_routing(new_gateway: NewGateway, worker: Sc
             assert len(other.get("/api/v1/sessions/c1/history").json()["messages"]) == 2 * at + 2
 
 
-def test_a_turn_is_resumed_and_stopped_at_another_gateway(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
-    here, there = new_gateway(), new_gateway()
+def test_a_turn_is_resumed_and_stopped_at_another_gateway(
+    gateway: GatewayProcess, gateway_with: NewGateway, worker: ScriptedWorker
+) -> None:
+    here, there = gateway, gateway_with(title="another")
     with socket(here) as ws, socket(there) as other:
         ws.send("r1", "c1", "hi")
         turn = worker.claim()

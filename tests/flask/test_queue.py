@@ -173,8 +173,8 @@ def test_an_action_is_answered_like_a_message(gateway: GatewayProcess, worker: S
         assert http.post("/api/chat/none/action", json={"action": 1}).status_code == 404
 
 
-def test_pages_elsewhere_may_cancel(new_gateway: NewGateway) -> None:
-    gateway = new_gateway(allowed_origins=["https://app.example"])
+def test_pages_elsewhere_may_cancel(gateway_with: NewGateway) -> None:
+    gateway = gateway_with(allowed_origins=["https://app.example"])
     asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "DELETE"}
     answer = httpx.options(f"{gateway.url}/api/chat/c1/queue/u1", headers=asked, **LOOPBACK)
     assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]

@@ -142,9 +142,9 @@ def test_a_quiet_stream_ends_in_its_time(gateway: GatewayProcess, worker: Script
 
 
 def test_a_silent_turn_is_kept_alive_by_records_that_move_no_cursor(
-    new_gateway: NewGateway, worker: ScriptedWorker
+    gateway_with: NewGateway, worker: ScriptedWorker
 ) -> None:
-    gateway = new_gateway(keepalive_s=0.1)
+    gateway = gateway_with(keepalive_s=0.1)
     start(gateway)
     with gateway.http(gateway.token()) as http, subscribe(http, "c1") as reader:
         append(http, message("hi"))
@@ -211,17 +211,17 @@ def test_a_closed_chat_says_so_on_both_streams(gateway: GatewayProcess, worker: 
             assert (refused.json()["code"], refused.json()["closedReason"]) == ("session_closed", "done")
 
 
-def test_a_large_record_is_refused_readably_for_other_origins(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
-    gateway = new_gateway(allowed_origins=["https://app.test"])
+def test_a_large_record_is_refused_readably_for_other_origins(gateway_with: NewGateway, worker: ScriptedWorker) -> None:
+    gateway = gateway_with(allowed_origins=["https://app.example"])
     start(gateway)
-    with gateway.http(gateway.token(), Origin="https://app.test") as http:
+    with gateway.http(gateway.token(), Origin="https://app.example") as http:
         empty = len(str(append(http, message("")).request.content, "utf-8"))
         fits, over = append(http, message("x" * (2**20 - empty))), append(http, message("x" * (2**20 - empty + 1)))
         preflight = http.options(f"{BASE}/in/append", headers={"Access-Control-Request-Headers": "x-part-id"})
         with subscribe(http, "c1", Timeout_Seconds="1") as reader:
             exposed = reader.response.headers["Access-Control-Expose-Headers"]
     assert (fits.status_code, over.status_code) == (200, 413)
-    assert over.headers["Access-Control-Allow-Origin"] == "https://app.test"
+    assert over.headers["Access-Control-Allow-Origin"] == "https://app.example"
     assert preflight.headers["Access-Control-Allow-Headers"] == "x-part-id"
     assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
     assert exposed == "*"

@@ -41,8 +41,8 @@ def test_headers_and_chunks_leave_at_once(gateway: GatewayProcess, worker: Scrip
         assert [next(stream), next(stream)] == ['{"type":"finish"}', "[DONE]"]
 
 
-def test_a_quiet_stream_is_kept_alive_with_comments(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
-    gateway = new_gateway(keepalive_s=0.1)
+def test_a_quiet_stream_is_kept_alive_with_comments(gateway_with: NewGateway, worker: ScriptedWorker) -> None:
+    gateway = gateway_with(keepalive_s=0.1)
     with gateway.http(gateway.token()) as http, http.stream("POST", "/api/chat", json=body("c1", "hi")) as response:
         stream = events(response)
         assert [next(stream) for _ in range(4)] == [": stream-open", *[": keep-alive"] * 3]

@@ -148,8 +148,8 @@ def test_one_slow_reader_does_not_hold_up_others(gateway: GatewayProcess, worker
         assert text_of(quick.answer("r1")) == "You said: hello"
 
 
-def test_a_peer_that_does_not_answer_pings_is_dropped(new_gateway: NewGateway) -> None:
-    gateway = new_gateway(ping_interval_s=0.2)
+def test_a_peer_that_does_not_answer_pings_is_dropped(gateway_with: NewGateway) -> None:
+    gateway = gateway_with(ping_interval_s=0.3)
     with raw_socket(gateway) as sock:
         sock.settimeout(10)
         assert frame_of(sock)[0] == 9
@@ -159,18 +159,18 @@ def test_a_peer_that_does_not_answer_pings_is_dropped(new_gateway: NewGateway) -
         assert struct.unpack("!H", frames[-1][1][:2]) == (1008,)
 
 
-def test_a_peer_that_answers_pings_stays(new_gateway: NewGateway) -> None:
-    gateway = new_gateway(ping_interval_s=0.1)
+def test_a_peer_that_answers_pings_stays(gateway_with: NewGateway) -> None:
+    gateway = gateway_with(ping_interval_s=0.3)
     with raw_socket(gateway) as sock:
         sock.settimeout(10)
-        for _ in range(8):
+        for _ in range(5):
             opcode, payload = frame_of(sock)
             assert opcode == 9
             sock.sendall(masked(payload, opcode=10))
 
 
-def test_a_peer_that_never_reads_is_dropped_at_last(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
-    gateway = new_gateway(ping_interval_s=0.3)
+def test_a_peer_that_never_reads_is_dropped_at_last(gateway_with: NewGateway, worker: ScriptedWorker) -> None:
+    gateway = gateway_with(ping_interval_s=0.3)
     with raw_socket(gateway) as sock:
         sock.sendall(masked(send_frame("c1")))
         turn = worker.claim()
@@ -185,15 +185,15 @@ def test_a_peer_that_never_reads_is_dropped_at_last(new_gateway: NewGateway, wor
         )
 
 
-def test_a_message_over_the_limit_closes_with_1009(new_gateway: NewGateway) -> None:
-    gateway = new_gateway(max_frame_bytes=10_000)
+def test_a_message_over_the_limit_closes_with_1009(gateway_with: NewGateway) -> None:
+    gateway = gateway_with(max_frame_bytes=10_000)
     with socket(gateway) as ws:
         ws.ws.send("x" * 10_001)
         assert closed(ws) == (1009, "Message is too big")
 
 
-def test_the_close_with_1009_arrives_while_the_message_is_still_being_sent(new_gateway: NewGateway) -> None:
-    gateway = new_gateway(max_frame_bytes=10_000)
+def test_the_close_with_1009_arrives_while_the_message_is_still_being_sent(gateway_with: NewGateway) -> None:
+    gateway = gateway_with(max_frame_bytes=10_000)
     with socket(gateway) as ws:
         with suppress(ConnectionClosed):
             ws.ws.send("x" * 3 * MB)
@@ -271,8 +271,8 @@ def test_a_page_of_another_origin_is_refused_before_the_handshake(gateway: Gatew
     assert refused.value.response.status_code == 403
 
 
-def test_pages_of_our_own_and_of_listed_origins_may_connect(new_gateway: NewGateway) -> None:
-    gateway = new_gateway(allowed_origins=["https://app.example"])
+def test_pages_of_our_own_and_of_listed_origins_may_connect(gateway_with: NewGateway) -> None:
+    gateway = gateway_with(allowed_origins=["https://app.example"])
     for origin in (f"http://127.0.0.1:{gateway.port}", "https://app.example"):
         with socket(gateway, origin=origin) as ws:
             ws.put("ping", requestId="p")
