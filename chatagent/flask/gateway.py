@@ -17,7 +17,7 @@ from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.message import Send, new_chat_id, optional_id
 from chatagent.flask.options import Options
 from chatagent.flask.token import Identity
-from chatagent.record import InRecord, chunk_type, control_headers
+from chatagent.record import InRecord, chunk_type
 from chatagent.redis.directory import AgentCard
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.history import Snapshot
@@ -99,7 +99,7 @@ class Gateway:
             while pushed.duplicate:
                 snapshot = self.backend.history.read(session.id)
                 if not _reworded(snapshot, send):
-                    last = self._last_turn(snapshot.session)
+                    last = self.backend.outbox.last_turn(snapshot.session)
                     if last.get("in", -1) > pushed.seq:
                         return _told(feed, pushed, stored_answer(snapshot.messages, send.message_id))
                     if last.get("in") != pushed.seq or last.get("outcome") != "failed":
@@ -111,13 +111,6 @@ class Gateway:
             feed.close()
             raise
         return AnswerFeed(feed, Answer(pushed.seq, pushed.out_cursor))
-
-    def _last_turn(self, session: Session) -> dict[str, Any]:
-        """What the last turn-complete record says; empty before the first."""
-        records = self.backend.outbox.read(session.id, session.complete_seq - 1, limit=1)
-        if not records or records[0].control != "turn-complete":
-            return {}
-        return control_headers(records[0].raw)
 
     def push(self, session: Session, send: Send) -> Pushed:
         """Put a message into a chat and wake a worker. Raises: Closed, Retryable, StoreDown."""

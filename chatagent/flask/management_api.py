@@ -17,6 +17,7 @@ from chatagent.flask.access import require_manage, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json
+from chatagent.flask.query import read_number
 from chatagent.flask.session_api import MAX_TTL_S, session_json
 from chatagent.flask.session_request import read_tags
 from chatagent.redis.session import Session
@@ -47,10 +48,10 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
     def session_transcript(chat_id: str) -> Response:
         """The newest messages, and those before them by `nextCursor`; `cursors` say where to read on."""
         session = gateway.get(gateway.access.identify(request), chat_id)
-        limit = _query_number("limit", default=TRANSCRIPT_PAGE, least=1, most=MAX_TRANSCRIPT_PAGE)
+        limit = read_number(request.args, "limit", default=TRANSCRIPT_PAGE, least=1, most=MAX_TRANSCRIPT_PAGE)
         snapshot = gateway.backend.history.read(session.id)
         messages = view(snapshot.messages, snapshot.unread)
-        end = min(len(messages), _query_number("before", default=len(messages), least=0, most=_MAX_NUMBER))
+        end = min(len(messages), read_number(request.args, "before", default=len(messages), least=0, most=_MAX_NUMBER))
         start = max(0, end - limit)
         now = snapshot.session
         seqs = {"lastOutEventId": now.complete_seq, "lastInEventId": now.in_cursor}
@@ -109,12 +110,3 @@ def read_changes(body: Mapping[str, Any], session: Session) -> dict[str, Any]:
             raise BadRequest("must be an object or null", field="metadata")
         changes["metadata"] = body["metadata"]
     return changes
-
-
-def _query_number(name: str, *, default: int, least: int, most: int) -> int:
-    value = request.args.get(name)
-    if value is None:
-        return default
-    if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
-        raise BadRequest(f"must be a number from {least} to {most}", field=name)
-    return int(value)

@@ -19,6 +19,7 @@ from chatagent.flask.access import require, require_follow, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_id, read_json
+from chatagent.flask.query import read_number
 from chatagent.flask.session_api import run_id
 from chatagent.ids import new_id
 from chatagent.record import InRecord, raw_record
@@ -128,9 +129,6 @@ def _write(gateway: Gateway, session: Session, body: Mapping[str, Any], part: st
 
 
 def _after() -> int:
-    value = request.args.get("afterEventId", "-1")
-    if value == "-1":
+    if request.args.get("afterEventId") == "-1":
         return -1
-    if not (value.isascii() and value.isdigit()) or int(value) > _MAX_NUMBER:
-        raise BadRequest(f"must be a number from 0 to {_MAX_NUMBER}", field="afterEventId")
-    return int(value)
+    return read_number(request.args, "afterEventId", default=-1, least=0, most=_MAX_NUMBER)

@@ -13,7 +13,8 @@ from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.head_start import MAX_BYTES, require_release
 from chatagent.flask.message import Send, optional_id, read_json
-from chatagent.flask.session_list import SESSION_TYPE, number, read_page, read_query
+from chatagent.flask.query import read_number
+from chatagent.flask.session_list import SESSION_TYPE, read_page, read_query
 from chatagent.flask.session_request import Wanted, read_scopes, read_wanted
 from chatagent.flask.token import session_scopes
 from chatagent.redis.session import Session
@@ -126,7 +127,7 @@ class SessionApi:
         if "limit" in request.args or "before" in request.args:
             messages, answer["before"] = page(
                 messages,
-                number(request.args, "limit", default=HISTORY_PAGE, least=1, most=MAX_HISTORY_PAGE),
+                read_number(request.args, "limit", default=HISTORY_PAGE, least=1, most=MAX_HISTORY_PAGE),
                 request.args.get("before"),
             )
         return json_response({**answer, "messages": messages})

@@ -11,6 +11,7 @@ from itertools import islice
 from werkzeug.datastructures import MultiDict
 
 from chatagent.errors import BadRequest
+from chatagent.flask.query import read_number
 from chatagent.redis.listing import Listed, Place
 from chatagent.redis.session import Session
 from chatagent.redis.sessions import Sessions
@@ -81,9 +82,9 @@ def read_query(args: MultiDict[str, str]) -> Query:
     if not {*statuses} <= {*STATUSES}:
         raise BadRequest(f"must be one of {', '.join(STATUSES)}", field="filter[status]")
     period = args.get("filter[createdAt][period]")
-    from_ms = number(args, "filter[createdAt][from]", default=0, least=0, most=2**53)
+    from_ms = read_number(args, "filter[createdAt][from]", default=0, least=0, most=2**53)
     return Query(
-        size=number(args, "page[size]", "limit", default=LISTED, least=1, most=MAX_LISTED),
+        size=read_number(args, "page[size]", "limit", default=LISTED, least=1, most=MAX_LISTED),
         after=after,
         before=before,
         types=_values(args, "filter[type]"),
@@ -93,7 +94,7 @@ def read_query(args: MultiDict[str, str]) -> Query:
         chat_id=args.get("filter[externalId]"),
         user=args.get("filter[user]"),
         from_ms=from_ms if period is None else int((time.time() - _period_s(period)) * 1000),
-        to_ms=number(args, "filter[createdAt][to]", default=2**53, least=0, most=2**53),
+        to_ms=read_number(args, "filter[createdAt][to]", default=2**53, least=0, most=2**53),
     )
 
 
@@ -152,16 +153,6 @@ def _place(args: MultiDict[str, str], *names: str) -> Place | None:
                 raise BadRequest("must be a cursor that an earlier page gave", field=name)
             return int(match[1]), match[2] or ""
     return None
-
-
-def number(args: MultiDict[str, str], *names: str, default: int, least: int, most: int) -> int:
-    for name in names:
-        value = args.get(name)
-        if value is not None:
-            if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
-                raise BadRequest(f"must be a number from {least} to {most}", field=name)
-            return int(value)
-    return default
 
 
 def _period_s(period: str) -> int:

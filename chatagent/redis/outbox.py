@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import redis
 
-from chatagent.record import OutRecord
+from chatagent.record import OutRecord, control_headers
 from chatagent.redis.doorbell import MAX_BELL_BYTES
 from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import Command, run, script
+from chatagent.redis.session import Session
 
 #: Records fetched in one read.
 PAGE = 512
@@ -38,6 +39,13 @@ class Outbox:
                 self.keys.outbox(session_id), min=f"{max(after, -1) + 2}-0", max="+", count=limit
             )
         return [read_outbox_entry(entry) for entry in cast("list[Any]", entries)]
+
+    def last_turn(self, session: Session) -> dict[str, Any]:
+        """What the last turn-complete record says; empty before the first. Raises: StoreDown."""
+        records = self.read(session.id, session.complete_seq - 1, limit=1)
+        if not records or records[0].control != "turn-complete":
+            return {}
+        return control_headers(records[0].raw)
 
     def end(self, session_id: str) -> int | None:
         """Seq of the newest record, -1 before the first; None when there is no such session. Raises: StoreDown."""

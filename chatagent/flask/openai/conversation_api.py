@@ -13,6 +13,7 @@ from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json
 from chatagent.flask.openai import session as chats
 from chatagent.flask.openai.message import read_messages
+from chatagent.flask.query import read_number
 from chatagent.redis.session import Session
 from chatagent.runtime.conversation import view
 from chatagent.ui.reading import text_of
@@ -52,9 +53,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
 
 
 def _page(items: list[dict[str, Any]], args: Mapping[str, str]) -> dict[str, Any]:
-    limit = args.get("limit", str(ITEMS))
-    if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= MAX_ITEMS:
-        raise BadRequest(f"must be a number from 1 to {MAX_ITEMS}", field="limit")
+    limit = read_number(args, "limit", default=ITEMS, least=1, most=MAX_ITEMS)
     order = args.get("order", "desc")
     if order not in ("asc", "desc"):
         raise BadRequest("must be asc or desc", field="order")
@@ -62,7 +61,7 @@ def _page(items: list[dict[str, Any]], args: Mapping[str, str]) -> dict[str, Any
         items = items[::-1]
     names = [item["id"] for item in items]
     start = names.index(args["after"]) + 1 if args.get("after") in names else 0
-    found = items[start : start + int(limit)]
+    found = items[start : start + limit]
     ends = {"first_id": found[0]["id"], "last_id": found[-1]["id"]} if found else {"first_id": None, "last_id": None}
     return {"object": "list", "data": found, **ends, "has_more": start + len(found) < len(items)}
 

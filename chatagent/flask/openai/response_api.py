@@ -30,7 +30,6 @@ from chatagent.flask.openai.response import Answer
 from chatagent.flask.openai.response_id import Place, read_response_id
 from chatagent.flask.openai.stored import find_message, previous_messages, told_answer
 from chatagent.flask.token import Identity
-from chatagent.record import control_headers
 from chatagent.redis.session import Session
 from chatagent.relay import Answer as Pick
 
@@ -212,19 +211,13 @@ class ResponseApi:
             return answer.whole("in_progress" if running else "queued")
         for chunk in told_answer(snapshot.messages, place):
             answer.output.take(chunk)
-        last = self._last_turn(snapshot.session, place.seq)
+        last = self.gateway.backend.outbox.last_turn(snapshot.session)
+        if last.get("in") != place.seq:
+            last = {}
         answer.output.stopped = last.get("outcome") == "stopped"
         if last.get("outcome") == "failed":
             answer.output.error = "the agent failed"
         return answer.whole(answer.status(), last.get("usage") or {})
-
-    def _last_turn(self, session: Session, seq: int) -> dict[str, Any]:
-        """How the last turn ended, if it was the one that answered this."""
-        records = self.gateway.backend.outbox.read(session.id, session.complete_seq - 1, limit=1)
-        if not records or records[0].control != "turn-complete":
-            return {}
-        headers = control_headers(records[0].raw)
-        return headers if headers.get("in") == seq else {}
 
 
 def _instructions(body: Mapping[str, Any]) -> str:
