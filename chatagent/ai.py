@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, Field
 
 from chatagent.agent import Agent
+from chatagent.agent.event import C
 from chatagent.agent.task import Task
 from chatagent.agent.task_run import current_launcher, current_task_run
 from chatagent.agent.turn import find_turn
@@ -21,7 +22,6 @@ from chatagent.llm import current_tool_options as _in_process_options
 from chatagent.llm.tool import NeedsApproval, ToModelOutput
 from chatagent.ui.reading import text_of
 
-C = TypeVar("C")
 Out = TypeVar("Out")
 
 #: What providers take in names of tools.

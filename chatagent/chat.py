@@ -59,6 +59,7 @@ from chatagent.agent import (
 )
 from chatagent.agent.action import turn
 from chatagent.agent.agent import agent
+from chatagent.agent.event import ModelMessage, UIMessage
 from chatagent.agent.local import local
 from chatagent.agent.loop_message import cleanup_aborted_parts, to_model_messages
 from chatagent.agent.suggestion import suggest
@@ -121,6 +122,7 @@ __all__ = [
     "Local",
     "LoopTurn",
     "MessageAccumulator",
+    "ModelMessage",
     "PendingBatch",
     "PendingMessages",
     "PendingToolCall",
@@ -135,6 +137,7 @@ __all__ = [
     "TurnComplete",
     "TurnRequest",
     "TurnStart",
+    "UIMessage",
     "ValidateMessages",
     "Writer",
     "agent",

@@ -33,7 +33,7 @@ SECTIONS: Sequence[tuple[str, str, Sequence[str] | None]] = (
     ("Options of chat.agent", "chatagent.agent.agent", ("AgentKeywords",)),
     ("Hooks", "chatagent.agent.hook", ("Hooks",)),
     ("chat.stream", "chatagent.agent.stream", ("writer", "append", "pipe", "read", "Writer")),
-    ("Tasks", "chatagent.agent.task", ("Task", "TaskOptions", "Handle", "Result")),
+    ("Tasks", "chatagent.agent.task", ("Task", "TaskOptions", "Handle", "Done", "Failed")),
     ("chatagent.ai", "chatagent.ai", None),
     ("chatagent.llm", "chatagent.llm", None),
     ("chatagent.sessions", "chatagent.sessions", None),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
 from chatagent.agent.data_part import DataParts
+from chatagent.agent.event import C
 from chatagent.agent.hook import HOOKS, HookOptions, Hooks
 from chatagent.agent.options import AgentOptions, PendingMessages, StreamOptions, ToolsFor
 from chatagent.agent.parameter import check_takes
@@ -20,7 +21,6 @@ from chatagent.duration import Duration, seconds
 from chatagent.errors import BadRequest, ConfigError
 from chatagent.record import Busy
 
-C = TypeVar("C")
 M = TypeVar("M", bound=BaseModel)
 
 Run = Callable[[Turn[C]], Any]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol
+
+from typing_extensions import TypeVar
 
 UIMessage = dict[str, Any]
 ModelMessage = dict[str, Any]
 
-C = TypeVar("C")
-A = TypeVar("A")
+#: The type of what clients send along; `chat.Turn` is a `chat.Turn[Any]`.
+C = TypeVar("C", default=Any)
+A = TypeVar("A", default=Any)
 
 #: Why model messages are made: for the agent, to continue after a compaction, or as the compaction's own result.
 Reason = Literal["run", "compaction-rebuild", "compaction-result"]

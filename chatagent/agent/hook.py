@@ -9,6 +9,7 @@ from chatagent.agent.event import (
     Action,
     BeforeTurnComplete,
     Boot,
+    C,
     ChatResume,
     ChatStart,
     ChatSuspend,
@@ -26,7 +27,6 @@ from chatagent.agent.event import (
 )
 from chatagent.agent.parameter import check_takes
 
-C = TypeVar("C")
 E = TypeVar("E")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])

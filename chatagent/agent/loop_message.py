@@ -6,7 +6,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from chatagent.agent.event import ModelMessage, UIMessage
 from chatagent.agent.loop import ChatTaskPayload, TurnEnd, current_loop, find_loop
@@ -21,14 +21,23 @@ from chatagent.ui import to_model_messages as _converted
 
 
 @dataclass(frozen=True, slots=True)
-class Waited:
-    """How a wait ended: `ok` with the next payload, or without one."""
+class Arrived:
+    """A wait that ended with the next payload."""
 
-    output: ChatTaskPayload | None = None
+    output: ChatTaskPayload
+    ok: Literal[True] = True
 
-    @property
-    def ok(self) -> bool:
-        return self.output is not None
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A wait that ended without one: none came in time, or the loop has to end."""
+
+    output: None = None
+    ok: Literal[False] = False
+
+
+#: How a wait ended: `ok` with the next payload, or without one.
+Waited: TypeAlias = Arrived | TimedOut
 
 
 class Messages:
@@ -47,7 +56,7 @@ class Messages:
         A loop that waits costs no slot and keeps its variables until `timeout`; `idle_timeout` is the shortest time
         that it stays in its process when that has to make room. Both are also taken in seconds, by `…_s`.
         """
-        return Waited(await current_loop().wait(wait_s(idle_timeout, timeout, idle_timeout_s, timeout_s)))
+        return await _wait(wait_s(idle_timeout, timeout, idle_timeout_s, timeout_s))
 
     async def wait_with_warmup(
         self,
@@ -58,11 +67,11 @@ class Messages:
         timeout_s: float | None = None,
     ) -> Waited:
         """The same by its older name."""
-        return Waited(await current_loop().wait(wait_s(warm_timeout, timeout, warm_timeout_s, timeout_s)))
+        return await _wait(wait_s(warm_timeout, timeout, warm_timeout_s, timeout_s))
 
     async def wait(self, *, timeout: Duration = TURN_TIMEOUT_S, timeout_s: float | None = None) -> Waited:
         """The same with one timeout."""
-        return Waited(await current_loop().wait(wait_s(0, timeout, None, timeout_s)))
+        return await _wait(wait_s(0, timeout, None, timeout_s))
 
     async def next(self, *, timeout: Duration | None = None, timeout_s: float | None = None) -> ChatTaskPayload | None:
         """Exactly one message; None when none came in time.
@@ -78,6 +87,11 @@ class Messages:
     async def has_pending(self) -> bool:
         """Whether `next` would give a message at once."""
         return await self.peek() is not None
+
+
+async def _wait(longest_s: float) -> Waited:
+    output = await current_loop().wait(longest_s)
+    return TimedOut() if output is None else Arrived(output)
 
 
 def wait_s(idle_timeout: Duration, timeout: Duration, idle_timeout_s: float | None, timeout_s: float | None) -> float:
@@ -140,7 +154,8 @@ class _Watched:
 async def pipe_and_capture(source: Any, *, signal: AbortSignal | None = None) -> Captured:
     """Stream `source` into the answer and say how it ended; a source that fails does not raise.
 
-    In a custom loop hand what is captured to `turn.add_response`: so a turn whose source failed ends as failed.
+    In a custom loop a turn whose source failed ends as failed, with what there is of the answer, unless something is
+    streamed after it.
     """
     turn = current_turn()
     watched = _Watched(source) if is_stream_text(source) else None
@@ -156,9 +171,12 @@ async def pipe_and_capture(source: Any, *, signal: AbortSignal | None = None) ->
     message = copy.deepcopy(await turn.pipe(None))
     if turn.stopped or (signal is not None and signal.aborted):
         return Captured(message, "aborted")
+    loop = find_loop()
+    if loop is not None:
+        loop.captured(message, error)
     if error is None:
         return Captured(message)
-    if find_loop() is None:
+    if loop is None:
         turn.write({"type": "error", "errorText": str(error) if watched is not None else MASKED_ERROR})
     return Captured(message, "error", error)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypedDict
 
-from chatagent.agent.event import ModelMessage, UIMessage
+from chatagent.agent.event import C, ModelMessage, UIMessage
 from chatagent.record import Busy
-
-C = TypeVar("C")
 
 #: Turns of one run, unless the agent says otherwise.
 MAX_TURNS = 100

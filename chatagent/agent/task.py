@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Generic, TypeVar, cast, get_type_hints, overload
+from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, get_type_hints, overload
 
 import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -76,22 +76,35 @@ class Handle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result(Generic[Out]):
-    """How a run ended. `error` has `name` and `message`; without one it is `ok`."""
+class Done(Generic[Out]):
+    """How a run ended that gave its output."""
 
     run_id: str
-    output: Out | None = None
-    error: dict[str, Any] | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.error is None
+    output: Out
+    error: None = None
+    ok: Literal[True] = True
 
     def unwrap(self) -> Out:
-        """The output. Raises: TaskFailed."""
-        if self.error is not None:
-            raise TaskFailed(self.run_id, str(self.error.get("name")), str(self.error.get("message")))
-        return cast(Out, self.output)
+        """The output."""
+        return self.output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """How a run ended that gave none. `error` has `name` and `message`."""
+
+    run_id: str
+    error: dict[str, Any]
+    output: None = None
+    ok: Literal[False] = False
+
+    def unwrap(self) -> NoReturn:
+        """Raises: TaskFailed."""
+        raise TaskFailed(self.run_id, str(self.error.get("name")), str(self.error.get("message")))
+
+
+#: How a run ended: where `ok` is true, `output` is there; else `error` is.
+Result: TypeAlias = Done[Out] | Failed
 
 
 class Task(Generic[In, Out]):
@@ -154,12 +167,12 @@ class Task(Generic[In, Out]):
     def result(self, run_id: str, ended: Ended) -> Result[Out]:
         """How a run ended, its output as what the function is annotated to return (plain JSON if it is not)."""
         if ended.error is not None:
-            return Result(run_id=run_id, error=ended.error)
+            return Failed(run_id=run_id, error=ended.error)
         try:
-            return Result(run_id=run_id, output=self._output.validate_python(ended.output))
+            return Done(run_id=run_id, output=self._output.validate_python(ended.output))
         except ValidationError as error:
             message = f"the output of task {self.id!r} is not what it is annotated to return: {error}"
-            return Result(run_id=run_id, error={"name": "OutputMismatch", "message": message})
+            return Failed(run_id=run_id, error={"name": "OutputMismatch", "message": message})
 
     def dump_output(self, output: Any) -> bytes:
         """What the function returned, as JSON. Raises: BadRequest for what JSON cannot say, TooLarge."""

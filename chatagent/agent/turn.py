@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar, Unpack, cast
+from typing import Any, Generic, Protocol, Unpack, cast
 
-from chatagent.agent.event import ModelMessage, RunContext, UIMessage
+from chatagent.agent.event import C, ModelMessage, RunContext, UIMessage
 from chatagent.agent.history import History
 from chatagent.agent.options import StreamOptions
+from chatagent.agent.suggestion import no_option
 from chatagent.duration import Duration, seconds
 from chatagent.errors import ConfigError
 from chatagent.signal import AbortSignal
-
-C = TypeVar("C")
 
 
 class Control(Protocol):
@@ -162,7 +161,9 @@ def defer(work: Awaitable[Any]) -> None:
 
 
 def set_ui_message_stream_options(**options: Unpack[StreamOptions]) -> None:
-    """Override the agent's stream options for the rest of this turn."""
+    """Override the agent's stream options for the rest of this turn. Raises: ConfigError for one that there is not."""
+    for name in options.keys() - StreamOptions.__annotations__.keys():
+        raise ConfigError(f"set_ui_message_stream_options {no_option(name, StreamOptions.__annotations__)}")
     current_turn().control.set_stream_options(options)
 
 

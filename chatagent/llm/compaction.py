@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal
+
+from typing_extensions import TypeVar
 
 from chatagent.llm.options import PrepareStep, StepSettings
 from chatagent.llm.plan import Message, NextStep
 from chatagent.llm.step import Step
 from chatagent.llm.wait import settle
 
-C = TypeVar("C")
+C = TypeVar("C", default=Any)
 
 UIMessage = Mapping[str, Any]
 #: Between two steps of an answer, or after the last one.

@@ -12,7 +12,7 @@ from typing import Any
 from chatagent.agent.event import ModelMessage, UIMessage
 from chatagent.agent.history import History
 from chatagent.agent.options import StreamOptions
-from chatagent.errors import ConfigError
+from chatagent.errors import BadRequest, ConfigError
 from chatagent.llm import current_context
 from chatagent.runtime.pipe import Pipe
 from chatagent.runtime.response import Response
@@ -47,6 +47,8 @@ class TurnControl:
         return self._run.prompt
 
     def write(self, chunk: Mapping[str, Any]) -> None:
+        if not isinstance(chunk, Mapping):
+            raise BadRequest("a chunk is a dict with a `type`; text is piped: await chat.pipe(text)")
         if running_loop() is self._loop:
             self._response.write(dict(chunk))
         else:
