@@ -10,6 +10,7 @@ import orjson
 
 from chatagent.agent import Agent
 from chatagent.agent.task import Result, Task
+from chatagent.duration import Duration, seconds
 from chatagent.ids import new_id
 from chatagent.record import Busy, Kind, OutRecord, control_headers
 from chatagent.redis.session import Session
@@ -62,6 +63,8 @@ class TestChat:
         options: EngineOptions = OPTIONS,
         redis_url: str | None = None,
     ) -> None:
+        if not isinstance(agent, Agent):
+            raise TypeError(f"a test talks to an agent, and serves its tasks with serve=[…]; {agent!r} is no agent")
         if idle_timeout_s is not None:
             options = replace(options, turn=replace(options.turn, idle_timeout_s=idle_timeout_s))
         url = redis_url or shared.redis_url
@@ -248,6 +251,23 @@ class TestChat:
         """Let the idle run leave its process, as after its idle timeout."""
         self._world.suspend(self.session.id)
 
+    def advance(self, duration: Duration) -> None:
+        """Let time pass for an idle chat: its run is suspended after its idle timeout, over after its turn timeout.
+
+        Nobody waits: its deadlines come nearer.
+        """
+        passed_ms = int(seconds(duration) * 1000)
+        gateway, key = self._world.gateway, self._world.gateway.keys.session(self.session.id)
+        now_s, now_us = gateway.client.time()
+        warm_until, run_until = (int(each or 0) for each in gateway.client.hmget(key, "warm_until", "run_until"))
+        if warm_until <= now_s * 1000 + now_us // 1000 + passed_ms:
+            self.suspend()
+        left: dict[Any, Any] = {
+            "warm_until": max(0, warm_until - passed_ms),
+            "run_until": max(0, run_until - passed_ms),
+        }
+        gateway.client.hset(key, mapping=left)
+
     def restart(self) -> None:
         """Deploy: the worker hands back what runs and suspends what is warm; another process goes on."""
         self._world.restart()
@@ -276,6 +296,8 @@ class TestChat:
 
     def run(self, task: Task[In, Out], payload: In) -> Result[Out]:
         """Run a task that is served, to its end."""
+        if self._world.kinds.get(task.id) is not task:
+            raise LookupError(f"task {task.id!r} is not served: name it in serve=[…]")
         tasks = Tasks(self._world.backend, lambda agent, session, queue: self._world.send(agent, session))
         try:
             handle = tasks.trigger(task, payload)

@@ -32,8 +32,11 @@ def answered(history: Sequence[UIMessage], call: ToolCall | str | None, told: Ma
     waiting = list(_waiting(history))
     found = [(message, part) for message, part in waiting if wanted is None or wanted in _names(part)]
     if len(found) != 1:
-        known = ", ".join(f"{tool_name(part)} ({part['toolCallId']})" for _, part in waiting) or "none"
-        raise LookupError(f"{len(found)} calls fit {wanted!r}; these wait for an answer: {known}")
+        known = ", ".join(f"{tool_name(part)} ({part['toolCallId']})" for _, part in waiting)
+        if not known:
+            raise LookupError("no call of the conversation waits for an answer")
+        fit = "several calls wait, name one" if wanted is None else f"{len(found)} calls fit {wanted!r}"
+        raise LookupError(f"{fit}; these wait for an answer: {known}")
     message, part = found[0]
     answer = dict(told)
     if "approval" in answer:

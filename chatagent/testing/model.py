@@ -31,10 +31,15 @@ class ScriptedModel:
         self._scripts: dict[str | None, deque[Scripted]] = {}
         self._default: Responder | None = None
         self._unscripted: list[Request] = []
+        #: What responders raised: the test's own errors, which no agent may swallow.
+        self._raised: list[Exception] = []
         self._calls = count(1)
 
     def script(self, *steps: Scripted, model: str | None = None) -> None:
         """What the next model calls answer, one step each; with `model` for calls of that model alone."""
+        for step in steps:
+            if not isinstance(step, Step | Respond | str):
+                raise TypeError(f"a step is text, says(…), calls(…), fails(…) or respond(…), not {step!r}")
         self._scripts.setdefault(model, deque()).extend(steps)
 
     def respond(self, responder: Responder) -> None:
@@ -52,7 +57,10 @@ class ScriptedModel:
         return self.requests[-1]
 
     def check(self) -> None:
-        """Raises: UnscriptedCall when the agent asked for more than the script has; once for each time."""
+        """Raises: UnscriptedCall when the agent asked for more than the script has; what responders raised. Once."""
+        if self._raised:
+            raised, self._raised = self._raised, []
+            raise raised[0]
         if self._unscripted:
             asked, self._unscripted = self._unscripted, []
             told = "\n".join(map(str, asked))
@@ -75,11 +83,24 @@ class ScriptedModel:
         for name in (asked.model, None):
             if script := self._scripts.get(name):
                 given = script.popleft()
-                return await _made(given.responder, asked) if isinstance(given, Respond) else as_step(given)
+                return await self._made(given.responder, asked) if isinstance(given, Respond) else as_step(given)
         if self._default is not None:
-            return await _made(self._default, asked)
+            return await self._made(self._default, asked)
         self._unscripted.append(asked)
         raise ModelError("nothing is scripted for this call")
+
+    async def _made(self, responder: Responder, asked: Request) -> Step:
+        try:
+            made = responder(asked)
+            answer = await made if inspect.isawaitable(made) else made
+            if not isinstance(answer, Step | str):
+                raise TypeError(f"a responder gives a step or text, not {answer!r}")
+        except ModelError:
+            raise
+        except Exception as error:
+            self._raised.append(error)
+            raise ModelError(f"the test's responder failed: {error!r}") from error
+        return as_step(answer)
 
 
 class _Stream:
@@ -115,8 +136,3 @@ class _Stream:
 def _error(failure: Failure) -> Exception:
     """Of a script that is used twice, too: an exception that was raised before carries its old traceback."""
     return failure.error.with_traceback(None)
-
-
-async def _made(responder: Responder, asked: Request) -> Step:
-    made = responder(asked)
-    return as_step(await made if inspect.isawaitable(made) else made)

@@ -101,6 +101,8 @@ def thinks(*deltas: str) -> Step:
 
 def calls(tool: str, /, input: Mapping[str, Any] | None = None, *, call_id: str | None = None, **named: Any) -> Step:
     """A call of a tool: `calls("refund", order=7)`, or `calls("refund", {"order": 7})`."""
+    if input is not None and not isinstance(input, Mapping):
+        raise TypeError(f"name what the tool is given, as in calls({tool!r}, order=7); {input!r} has no name")
     return Step((Call(tool, {**(input or {}), **named}, call_id),))
 
 

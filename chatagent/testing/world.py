@@ -176,7 +176,7 @@ class World:
             session = self.gateway.sessions.get(session_id)
             if done and session.status == "idle" and session.in_cursor >= until_seq:
                 break
-            if not done or time.monotonic() > deadline:
+            if not done or time.monotonic() > deadline or not self._alive:
                 raise NotAnswered(self._why(session))
             time.sleep(_LOOK_S)
         if session_id in self._parked:
@@ -255,11 +255,12 @@ class World:
             self._changed.notify_all()
 
     def _why(self, session: Session) -> str:
-        told = [f"chat {session.chat_id!r} is {session.status} after {self.timeout_s:g} s"]
+        late = f" after {self.timeout_s:g} s" if self._alive else ""
+        told = [f"chat {session.chat_id!r} is {session.status}{late}"]
         if held := self.holds.held:
             told.append(f"{', '.join(held)} is held: call resume(), and send with wait=False")
         if not self._alive:
-            told.append("no worker lives: call recover()")
+            told.append("no worker lives: call recover(), and send with wait=False before it")
         return "; ".join(told)
 
 

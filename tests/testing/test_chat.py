@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chatagent.errors import Closed
@@ -165,6 +167,25 @@ def test_sub_agents_and_tasks_are_served_and_share_the_model(chat_agent: ChatAge
     assert answer.tool_calls[0].output["parts"][-1]["text"] == "A word."
     assert [request.model for request in chat.model.requests].count("openai/gpt-4o-mini") == 1
     assert chat.model.left == []
+
+
+def test_agents_are_talked_to_and_tasks_are_served(chat_agent: ChatAgent) -> None:
+    anything: list[Any] = ["support", None, look_up]
+    for each in anything:
+        with pytest.raises(TypeError, match="is no agent"):
+            chat_agent(each)
+    with pytest.raises(LookupError, match="'look-up' is not served: name it in serve="):
+        chat_agent(shop).run(look_up, Word(word="x"))
+
+
+def test_what_waits_for_nobody_cannot_be_answered(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(support, client_data=Client(user_id="ada"))
+    with pytest.raises(LookupError, match="no call of the conversation waits"):
+        chat.approve()
+    chat.model.script(calls("pay", amount=1) + calls("pay", amount=2))
+    chat.send("twice")
+    with pytest.raises(LookupError, match=r"several calls wait, name one; .*pay \(call_1\), pay \(call_2\)"):
+        chat.approve()
 
 
 def test_a_task_is_run_by_itself(chat_agent: ChatAgent) -> None:

@@ -78,6 +78,29 @@ def test_models_may_have_scripts_of_their_own(chat_agent: ChatAgent) -> None:
     assert chat.send("hi").text == "from small"
 
 
+def test_what_a_responder_asserts_fails_the_test(chat_agent: ChatAgent) -> None:
+    def answer(request: Request) -> str:
+        assert request.prompt == "expected"
+        return "fine"
+
+    chat = chat_agent(plain)
+    chat.model.respond(answer)
+    assert chat.send("expected").text == "fine"
+    with pytest.raises(AssertionError, match="expected"):
+        chat.send("something else")
+    chat.model.respond(lambda request: 3)  # type: ignore[arg-type,return-value]
+    with pytest.raises(TypeError, match="gives a step or text, not 3"):
+        chat.send("a number")
+
+
+@pytest.mark.parametrize("step", [None, {"text": "x"}, ["a"], lambda request: "x"])
+def test_what_is_no_step_is_refused_where_it_stands(chat_agent: ChatAgent, step: Any) -> None:
+    with pytest.raises(TypeError, match=r"a step is text, says"):
+        chat_agent(plain).model.script(step)
+    with pytest.raises(TypeError, match=r"calls\('look', order=7\)"):
+        calls("look", 7)  # type: ignore[arg-type]
+
+
 def test_steps_add_up() -> None:
     step = says("Look: ") + calls("a", x=1) + calls("b", {"class": 2})
     assert step.finish_reason == "tool_calls"

@@ -152,10 +152,8 @@ def test_nobody_answers_between_a_crash_and_the_recovery(chat_agent: ChatAgent) 
     chat.model.script("hello")
     chat.crash()
     answer = chat.send("hi", wait=False)
-    chat.timeout_s = 0.1
     with pytest.raises(NotAnswered, match="no worker lives"):
         answer.wait()
-    chat.timeout_s = 10
     chat.recover()
     assert answer.text == "hello"
 
@@ -217,6 +215,23 @@ def test_an_idle_chat_is_suspended_by_itself(chat_agent: ChatAgent) -> None:
     chat.send("one")
     chat.send("two")
     assert shop.hooks.count("on_chat_resume") == 1
+
+
+def test_time_passes_without_waiting(chat_agent: ChatAgent) -> None:
+    shop = Shop()
+    chat = chat_agent(shop.agent, idle_timeout_s=30)
+    chat.model.respond(lambda request: "ok")
+    chat.send("one")
+    run_id = chat.session.run_id
+    for passed, hooks, same in (
+        ("20s", ["on_turn_complete"], True),
+        ("31s", ["on_chat_suspend", "on_chat_resume", "on_turn_complete"], True),
+        ("61m", ["on_chat_suspend", "on_boot", "on_turn_complete"], False),
+    ):
+        shop.hooks.clear()
+        chat.advance(passed)
+        chat.send("again")
+        assert (shop.hooks, chat.session.run_id == run_id) == (hooks, same), passed
 
 
 def test_a_crash_of_parent_and_child_in_the_middle_of_the_child(chat_agent: ChatAgent) -> None:
