@@ -58,11 +58,11 @@ def test_a_reloaded_page_goes_on_with_the_running_answer(run: Run, server: Serve
 
 
 def test_a_reloaded_page_of_an_idle_chat_settles_at_once(run: Run) -> None:
+    # Else the stream would go on until the scenario's time is up.
     _, seen = run("settled")
     assert seen["texts"] == ["one", "one"]
     assert seen["errors"] == []
     assert len(seen["requests"]) == 1
-    assert seen["ms"] < 5000
 
 
 def test_a_watching_page_sees_turns_that_others_start(run: Run) -> None:
@@ -117,7 +117,7 @@ def test_a_server_manages_sessions(run: Run) -> None:
     assert seen["open"] == [chat_id]
     assert seen["again"] == 409
     assert seen["expired"] == [True, None, [f"{chat_id}-old"], 409]
-    assert seen["ms"] < 3000
+    assert seen["asked"] == 1, "a refusal is not tried again"
 
 
 def test_a_token_that_the_package_signed_opens_its_chat(run: Run) -> None:
