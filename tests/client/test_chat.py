@@ -146,7 +146,7 @@ def test_a_continuation_is_cut_after_any_record(
 
         def answer(turn: Turn, at: int = at, cutter: Cutter = cutter) -> None:
             turn.append(*PAYING[:at])
-            assert cutter.back.wait(10)
+            assert cutter.back.wait(30)
             turn.commit(*PAYING[at:])
 
         plan += [lambda turn: turn.commit(*ASKING), answer]

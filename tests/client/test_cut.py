@@ -56,7 +56,7 @@ def split(cutter: Cutter, at: int, chunks: list[Chunk] = TURN) -> Callable[[Turn
     def answer(turn: Turn) -> None:
         if at:
             turn.append(*chunks[:at])
-        assert cutter.back.wait(10), "the reader never came back"
+        assert cutter.back.wait(30), "the reader never came back"
         turn.commit(*chunks[at:])
 
     return answer

@@ -87,7 +87,7 @@ def test_a_stop_closes_the_connection_to_the_model(
 
     press_stop(chat, server)
 
-    assert request.closed_early.wait(10)
+    assert request.closed_early.wait(30)
     assert text_of(server.wait_idle(chat.chat_id)[-1]) == "Wait"
 
 
@@ -103,7 +103,7 @@ def test_a_stop_after_a_reload_closes_the_connection_to_the_model(
     chat.wait_text("Wait")
     press_stop(chat, server)
 
-    assert _request(provider, text).closed_early.wait(10)
+    assert _request(provider, text).closed_early.wait(30)
 
 
 def test_a_closed_page_leaves_the_connection_to_the_model_open(
@@ -117,7 +117,7 @@ def test_a_closed_page_leaves_the_connection_to_the_model_open(
     chat.close()
 
     request = _request(provider, text)
-    assert request.answered.wait(10)
+    assert request.answered.wait(30)
     assert not request.closed_early.is_set()
     assert text_of(server.wait_idle(chat.chat_id)[-1]) == words(20)
 

@@ -130,12 +130,12 @@ class ScriptedWorker:
         """What a gateway's dispatch does in tests."""
         self.client.rpush(TASKS, session_id)
 
-    def next_task(self, timeout_s: float = 10) -> str | None:
+    def next_task(self, timeout_s: float = 30) -> str | None:
         """The session of the next task."""
         found: Any = self.client.blpop([TASKS], timeout=timeout_s)
         return found[1].decode() if found else None
 
-    def claim(self, session_id: str | None = None, timeout_s: float = 10) -> Turn:
+    def claim(self, session_id: str | None = None, timeout_s: float = 30) -> Turn:
         """Take the next turn, or the one of this session."""
         if session_id is None:
             session_id = self.next_task(timeout_s)

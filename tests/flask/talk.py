@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.flask.gateway_process import GatewayProcess
 
 #: Seconds that a test waits for something that must happen.
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 Frame = dict[str, Any]
 

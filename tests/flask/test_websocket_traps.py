@@ -7,7 +7,6 @@ import os
 import signal
 import socket as sockets
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -22,6 +21,8 @@ from tests.flask.scripted_worker import ScriptedWorker, echo
 from tests.flask.talk import Socket, socket, text_of, until
 
 MB = 1_000_000
+#: Seconds that answers get at a restart; and for what must not wait for that, however busy the machine is.
+GRACE_S, AT_ONCE_S = 100, 50
 
 
 @contextmanager
@@ -225,22 +226,20 @@ def test_a_malformed_frame_closes_with_1008_and_a_reason(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_restart_closes_with_1012_within_a_second(new_gateway: NewGateway, number: signal.Signals) -> None:
-    gateway = new_gateway()
+def test_a_restart_closes_with_1012_at_once(new_gateway: NewGateway, number: signal.Signals) -> None:
+    gateway = new_gateway(grace_s=GRACE_S)
     with socket(gateway) as idle, socket(gateway) as other:
         other.put("ping", requestId="p")
         other.get()
-        start = time.monotonic()
         gateway.signal(number)
         assert closed(idle) == (1012, "service restart")
         assert closed(other) == (1012, "service restart")
-        assert time.monotonic() - start < 1
     if number == signal.SIGTERM:
-        assert gateway.process.wait(6) == 0
+        assert gateway.process.wait(AT_ONCE_S) == 0
 
 
 def test_a_restart_reaches_a_socket_in_the_middle_of_an_answer(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
-    gateway = new_gateway()
+    gateway = new_gateway(grace_s=GRACE_S)
     with socket(gateway) as ws, raw_socket(gateway) as stuck:
         ws.send("r1", "c1", "hi")
         turn = worker.claim()
@@ -253,15 +252,15 @@ def test_a_restart_reaches_a_socket_in_the_middle_of_an_answer(new_gateway: NewG
             other.append({"type": "text-delta", "id": "t", "delta": "x" * 10_000})
         gateway.signal(signal.SIGTERM)
         assert closed(ws)[0] == 1012
-        assert gateway.process.wait(8) == 0
+        assert gateway.process.wait(AT_ONCE_S) == 0
 
 
 def test_a_peer_that_does_not_answer_the_close_holds_up_no_restart(new_gateway: NewGateway) -> None:
-    gateway = new_gateway()
+    gateway = new_gateway(grace_s=GRACE_S)
     with raw_socket(gateway) as sock:
         gateway.signal(signal.SIGTERM)
         assert frame_of(sock) == (8, struct.pack("!H", 1012) + b"service restart")
-        assert gateway.process.wait(7) == 0  # sooner than the grace that streams get
+        assert gateway.process.wait(AT_ONCE_S) == 0
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
@@ -343,6 +342,6 @@ def closed(ws: Socket) -> tuple[int, str]:
     """How the server closes."""
     with pytest.raises(ConnectionClosed) as ended:
         for _ in range(10_000):
-            ws.ws.recv(timeout=10)
+            ws.ws.recv(timeout=30)
     close = ended.value.rcvd
     return (close.code, close.reason) if close is not None else (1006, "")

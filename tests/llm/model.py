@@ -13,7 +13,7 @@ Chunk = dict[str, Any]
 T = TypeVar("T")
 
 #: Seconds until a condition counts as missed.
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 QUESTION = [{"role": "user", "content": "hi"}]
 DONE: list[ScriptStep] = [{"content": "done"}, {"finish": "stop"}]
 

@@ -196,7 +196,7 @@ def test_a_stop_ends_the_sub_agent_too(model: Model) -> None:
         return seen
 
     assert kinds(model.run(stopped()))[-1] == "abort"
-    assert model.provider.closed_early.wait(5)
+    assert model.provider.closed_early.wait(30)
 
 
 def test_a_tool_knows_its_call(model: Model) -> None:

@@ -243,7 +243,7 @@ def test_a_second_model_call_that_broke_is_redone_inside_its_step(
     with gateway(redis_url) as side:
         model_loop.run(test(World(redis_url, side)))
     assert ran == [1]
-    assert provider.closed_early.wait(5), "the zombie let go of its provider"
+    assert provider.closed_early.wait(30), "the zombie let go of its provider"
 
 
 async def _renewed(engine: Engine) -> None:
