@@ -67,17 +67,39 @@ def redis_pid(folder: Path) -> int:
     raise AssertionError("no Redis of this folder runs")
 
 
-def test_one_command_answers_a_message_and_ctrl_c_leaves_nothing(dev: Callable[..., Development], folder: Path) -> None:
+def listening(one: Development) -> set[str]:
+    """The addresses at which its processes listen."""
+    return {
+        connection.laddr.ip
+        for process in psutil.Process(one.process.pid).children(recursive=True)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+def test_one_command_answers_a_message_and_ctrl_c_leaves_nothing_but_the_chats(
+    dev: Callable[..., Development], folder: Path
+) -> None:
+    # Given one that is asked something, on loopback alone
     one = dev("agents.py")
     one.wait_ready()
     assert one.healthy()
+    assert listening(one) == {"127.0.0.1"}
     assert one.ask("hello") == "You said: hello"
     assert "<html" in httpx.get(f"{one.url}/", **LOOPBACK).text.lower()
     secret = folder / ".chatagent" / "secret_key"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    # When it is ended
     assert one.end(signal.SIGINT) == 0
     assert one.orphans() == []
     assert "Traceback" not in one.log()
+    # Then the chat is there again the next day
+    next_day = dev("agents.py")
+    next_day.wait_ready()
+    with httpx.Client(base_url=next_day.url, **LOOPBACK) as client:
+        token = client.post("/api/playground/token").json()["token"]
+        listed = client.get("/api/v1/sessions", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+    assert "chat-" in listed.text
 
 
 def test_without_a_file_the_demo_agent_answers(dev: Callable[..., Development]) -> None:
@@ -86,18 +108,6 @@ def test_without_a_file_the_demo_agent_answers(dev: Callable[..., Development]) 
     assert len(one.ask("What is chatagent?")) > 20
     assert one.end(signal.SIGTERM) == 0
     assert one.orphans() == []
-
-
-def test_it_listens_on_loopback_alone(dev: Callable[..., Development]) -> None:
-    one = dev("agents.py")
-    one.wait_ready()
-    listening = [
-        connection.laddr.ip
-        for process in psutil.Process(one.process.pid).children(recursive=True)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert set(listening) == {"127.0.0.1"}
 
 
 def test_a_taken_port_is_refused_with_a_way_out(dev: Callable[..., Development]) -> None:
@@ -168,19 +178,6 @@ def test_a_killed_one_takes_its_processes_along_and_the_next_heals(
     assert second.ask("hello") == "You said: hello"
     assert second.end() == 0
     assert second.orphans() == first.orphans() == []
-
-
-def test_chats_are_there_again_the_next_day(dev: Callable[..., Development], folder: Path) -> None:
-    first = dev("agents.py")
-    first.wait_ready()
-    first.ask("remember me")
-    first.end()
-    second = dev("agents.py")
-    second.wait_ready()
-    with httpx.Client(base_url=second.url, **LOOPBACK) as client:
-        token = client.post("/api/playground/token").json()["token"]
-        listed = client.get("/api/v1/sessions", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
-    assert "chat-" in listed.text
 
 
 def test_a_broken_file_ends_it_with_the_line_of_the_mistake(dev: Callable[..., Development], folder: Path) -> None:
