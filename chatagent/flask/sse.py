@@ -16,7 +16,7 @@ from chatagent.flask.access import require
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import AnswerFeed
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import read_json, read_part, read_send
+from chatagent.flask.message import Send, read_json, read_part, read_send
 from chatagent.record import chunk_type
 from chatagent.ui import Dialect, decode, encode, replay
 
@@ -43,7 +43,8 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         body = read_json(request.get_data(cache=False))
         body.setdefault("agent", request.args.get("agent"))
-        send, dialect = read_send(body), asked_dialect()
+        send = read_send(body)
+        dialect = asked_dialect(send)
         session = gateway.open(identity, send.chat_id, send.agent)
         wake = threading.Event()
         return answer_stream(gateway, gateway.send(session, send, wake), wake, dialect)
@@ -138,9 +139,14 @@ def answer_stream(
     return response
 
 
-def asked_dialect() -> Dialect:
-    """The generation of clients that reads the stream (`?ai=`); without it, what all of them understand."""
+def asked_dialect(send: Send | None = None) -> Dialect:
+    """The generation of clients that reads the stream (`?ai=`); without it, what all of them understand.
+
+    `send` is what the stream answers: it may bring the message that the client goes on with.
+    """
     asked = request.args.get("ai")
     if asked is not None and asked not in _MAJORS:
         raise BadRequest("must be 5, 6 or 7", field="ai")
-    return Dialect(_MAJORS[asked] if asked is not None else None)
+    message = None if send is None else send.payload.get("message")
+    held = message["parts"] if message is not None and message["role"] == "assistant" else ()
+    return Dialect(_MAJORS[asked] if asked is not None else None, held=held)

@@ -6,7 +6,7 @@ release learned what: reference §1 and §2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from chatagent.record import chunk_type
 from chatagent.ui.chunk import FINISH_REASONS
 from chatagent.ui.encode import decode, encode
 from chatagent.ui.steering import STEERING, as_data
-from chatagent.ui.tool_part import DENIED
+from chatagent.ui.tool_part import DENIED, Part, is_dynamic_tool, is_tool
 
 Chunk = dict[str, Any]
 Handler = Callable[[Chunk], list[Chunk]]
@@ -69,16 +69,19 @@ class Dialect:
     `major` means the current releases of that generation; None is what all releases from 5.0.92, 6.0.0 and 7.0.0 on
     accept. Chunk types unknown to the client become a data part `data-<type>` that holds their fields, a steering
     message one that Trigger.dev's client knows (for 7 only with `steering_as_data`). The parts of a step that is done
-    again (`reset-step`) cannot be taken back before 7: they are closed, and the step starts anew.
+    again (`reset-step`) cannot be taken back before 7: they are closed, and the step starts anew. `held` are the parts
+    of the message that the stream goes on with, as the client has them.
     """
 
-    def __init__(self, major: Literal[5, 6, 7] | None, *, steering_as_data: bool = False) -> None:
+    def __init__(
+        self, major: Literal[5, 6, 7] | None, *, steering_as_data: bool = False, held: Iterable[Part] = ()
+    ) -> None:
         self.major = major
         self._steering_as_data = steering_as_data
         self._level = major or 5
         self._relayed = frozenset(_DELTAS) if major is None else _SAME
         self._open: dict[tuple[str, Any], None] = {}
-        self._calls: dict[Any, _Call] = {}
+        self._calls: dict[Any, _Call] = {part.get("toolCallId"): _held(part) for part in held if is_tool(part)}
         self._asked: dict[Any, Any] = {}
         self._step = 0
         self._in_step = False
@@ -217,6 +220,13 @@ class Dialect:
         if call is not None and chunk.get("approved") is False:
             call.reason = chunk.get("reason")
         return [_as_data(chunk, chunk.get("approvalId"))]
+
+
+def _held(part: Part) -> _Call:
+    """A call that the client had before: of no step of this stream."""
+    answer = part.get("approval") or {}
+    reason = answer.get("reason") if answer.get("approved") is False else None
+    return _Call(is_dynamic_tool(part), -1, answered=True, reason=reason if isinstance(reason, str) else None)
 
 
 def _unchanged(chunk: Chunk) -> list[Chunk]:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from chatagent.ui import Dialect, decode, encode, fold_message, message_to_chunks, replay, validate_chunk
 from chatagent.ui.dialect import REDONE
+from chatagent.ui.tool_part import DENIED
 from tests.ui.streams import broken_streams, streams
 
 Chunk = dict[str, Any]
@@ -161,6 +162,19 @@ def test_clients_of_5_find_a_dynamic_call_by_its_flag() -> None:
     assert shown[0]["state"] == "output-available"
     shown = _shown([called, {"type": "tool-output-denied", "toolCallId": "c"}], 5)
     assert shown[0]["state"] == "output-error"
+
+
+def test_clients_of_5_find_a_dynamic_call_of_the_message_that_they_hold() -> None:
+    approval = {"id": "a", "approved": False, "reason": "too much"}
+    part = {"type": "dynamic-tool", "toolName": "pay", "toolCallId": "c", "state": "input-available", "input": {}}
+    for held, end, state, text in (
+        (part, {**_DONE, "output": 1}, "output-available", None),
+        (part, {"type": "tool-output-denied", "toolCallId": "c"}, "output-error", DENIED),
+        ({**part, "approval": approval}, {"type": "tool-output-denied", "toolCallId": "c"}, "output-error", "too much"),
+    ):
+        sent = Dialect(5, held=[held, {"type": "text", "text": "so"}]).translate(end)
+        shown = fold_message(sent, {"id": "m", "role": "assistant", "parts": [held]}, major=5)["parts"][0]
+        assert (shown["state"], shown.get("errorText")) == (state, text)
 
 
 @pytest.mark.parametrize(
