@@ -81,6 +81,9 @@ class Loop(Protocol):
     async def peek(self) -> ChatTaskPayload | None:
         """What `take` would give at once."""
 
+    def captured(self, message: UIMessage, error: BaseException | None) -> None:
+        """A source was streamed to its end, or to its `error`; `message` is the answer by then."""
+
     async def finish(self, error: BaseException | None = None) -> TurnEnd:
         """Commit the open turn, as failed with `error`."""
 

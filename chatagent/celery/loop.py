@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 from collections.abc import Coroutine
@@ -13,6 +14,8 @@ if sys.platform != "win32":
     from uvloop import new_event_loop
 else:
     from asyncio import new_event_loop
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -39,4 +42,11 @@ class LoopThread:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while True:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                # Raised by an author's code in a task of its own. Its chat is told; the others go on.
+                logger.exception("code of a chat tried to end the worker")
+            else:
+                return

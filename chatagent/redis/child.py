@@ -19,6 +19,7 @@ from chatagent.child import Ended, NewRun
 from chatagent.errors import NotFound
 from chatagent.record import OutRecord
 from chatagent.redis.connection import connect_async
+from chatagent.redis.due import due
 from chatagent.redis.error import DROPPED, store_errors
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.redis.injection import inject_command
@@ -229,7 +230,7 @@ def start_commands(keys: Keys, run: NewRun, trace: Mapping[str, Any], queue: str
     body = encode_value({"task": run.task, "payload": run.payload, "trace": trace})
     flat = [item for pair in fields.items() for item in pair]
     return [
-        ("ZADD", keys.queued, now, session_id),
+        due(keys.queued, session_id),
         ("ZADD", keys.listing("task", run.task), "NX", now, session_id),
         script("start")([keys.session(session_id), keys.inbox(session_id)], [body, FORGET_S, *flat]),
     ]

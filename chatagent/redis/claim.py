@@ -96,6 +96,7 @@ def read_claim(answer: list[Any]) -> Claim | None:
         cause=cast("Cause | None", text(b"cause")),
         forgotten=forgotten == 1,
         waiting=tuple(read_inbox_entry(each, edits) for each in waiting),
+        merged=tuple(json(b"merged", b"[]")),
         injected=tuple(orjson.loads(message) for message in injected),
         lane=json(b"lane", b"{}"),
         kind=cast(SessionKind, text(b"kind") or "agent"),

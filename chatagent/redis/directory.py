@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import redis
@@ -14,7 +13,8 @@ import redis.asyncio
 from chatagent.record import Busy
 from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
-from chatagent.redis.script import run_async
+from chatagent.redis.script import run, run_async
+from chatagent.redis.session import pairs
 from chatagent.runtime.port import SessionKind
 
 #: Seconds after which a silent worker counts as gone; it announces itself every 5.
@@ -48,7 +48,7 @@ class Announcer:
 
     async def announce(self, agents: Mapping[str, Mapping[str, Any]]) -> None:
         """Say that this worker lives and serves `agents` (id → card without `seen_ms`). Raises: StoreDown."""
-        now = int(time.time() * 1000)
+        now = await self._now_ms()
         cards = [item for name, card in agents.items() for item in (name, orjson.dumps({**card, "seen_ms": now}))]
         async with store_errors():
             await run_async(
@@ -57,6 +57,12 @@ class Announcer:
                 ("ZREMRANGEBYSCORE", self.keys.workers, "-inf", now - int(_FORGET_S * 1000)),
                 *([("HSET", self.keys.agents, *cards)] if cards else []),
             )
+
+    async def _now_ms(self) -> int:
+        """By the clock of Redis, which those share who look."""
+        async with store_errors():
+            ((seconds, micros),) = await run_async(self.client, ("TIME",))
+        return _ms((seconds, micros))
 
     async def leave(self) -> None:
         """Say that this worker is gone. Raises: StoreDown."""
@@ -74,31 +80,38 @@ class Directory:
     def agents(self) -> list[AgentCard]:
         """Every agent that was ever announced, by id. Raises: StoreDown."""
         with store_errors():
-            found = cast("dict[bytes, bytes]", self.client.hgetall(self.keys.agents))
-        return [_card(name.decode(), orjson.loads(card)) for name, card in sorted(found.items())]
+            now, found = run(self.client, ("TIME",), ("HGETALL", self.keys.agents))
+        cards = sorted(pairs(found).items())
+        return [_card(name.decode(), orjson.loads(card), _ms(now)) for name, card in cards]
 
     def agent(self, agent_id: str) -> AgentCard | None:
         """One agent, if any worker ever announced it. Raises: StoreDown."""
         with store_errors():
-            found = cast("bytes | None", self.client.hget(self.keys.agents, agent_id))
-        return _card(agent_id, orjson.loads(found)) if found else None
+            now, found = run(self.client, ("TIME",), ("HGET", self.keys.agents, agent_id))
+        return _card(agent_id, orjson.loads(found), _ms(now)) if found else None
 
     def live_workers(self) -> list[str]:
         """Workers that announced themselves lately. Raises: StoreDown."""
-        since = int((time.time() - ALIVE_S) * 1000)
         with store_errors():
-            found = cast("list[bytes]", self.client.zrangebyscore(self.keys.workers, since, "+inf"))
+            (now,) = run(self.client, ("TIME",))
+            since = _ms(now) - int(ALIVE_S * 1000)
+            (found,) = run(self.client, ("ZRANGEBYSCORE", self.keys.workers, since, "+inf"))
         return [worker.decode() for worker in found]
 
 
-def _card(agent_id: str, card: Mapping[str, Any]) -> AgentCard:
+def _ms(time: Any) -> int:
+    """What `TIME` replied, in ms."""
+    return int(time[0]) * 1000 + int(time[1]) // 1000
+
+
+def _card(agent_id: str, card: Mapping[str, Any], now_ms: int) -> AgentCard:
     return AgentCard(
         id=agent_id,
         queue=str(card.get("queue", "")),
         description=str(card.get("description", "")),
         model=card.get("model"),
         examples=tuple(card.get("examples", ())),
-        online=card.get("seen_ms", 0) > (time.time() - ALIVE_S) * 1000,
+        online=card.get("seen_ms", 0) > now_ms - ALIVE_S * 1000,
         busy=card.get("busy") or "enqueue",
         kind=card.get("kind") or "agent",
     )

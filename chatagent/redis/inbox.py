@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -14,6 +13,7 @@ from chatagent.errors import Busy as BusyError
 from chatagent.ids import new_id
 from chatagent.record import Busy, InRecord, Kind
 from chatagent.redis.doorbell import tell_queue
+from chatagent.redis.due import due
 from chatagent.redis.entry import is_taken, read_inbox_entry
 from chatagent.redis.error import store_errors
 from chatagent.redis.feed import active
@@ -95,7 +95,7 @@ class Inbox:
         with store_errors():
             _, answer, *further = run(
                 self.client,
-                ("ZADD", self.keys.queued, int(time.time() * 1000), session_id),
+                due(self.keys.queued, session_id),
                 script("push")(keys, args),
                 *self._wait(),
                 *([] if session is None or session.closed else active(self.keys, session)),

@@ -16,6 +16,7 @@ from chatagent.record import Busy, InRecord
 from chatagent.redis.claim import Holder, claim_command, read_claim
 from chatagent.redis.commit import amend_command, commit_command
 from chatagent.redis.doorbell import MAX_BELL_BYTES, tell_feeds
+from chatagent.redis.due import due
 from chatagent.redis.entry import read_inbox_entry
 from chatagent.redis.error import store_errors
 from chatagent.redis.feed import outcome_fields
@@ -158,10 +159,10 @@ class Leases(Overdue, Places):
                 self.client, *close_commands(self.keys, claim.session_id, found, reason), *self._tell(claim)
             )
 
-    async def suspend(self, session_ids: Sequence[str]) -> None:
-        """Their runs are no longer warm here: any worker resumes them, as the same runs."""
-        suspend = script("suspend")
-        commands = [suspend([self.keys.session(session_id)], [self.options.queue]) for session_id in session_ids]
+    async def suspend(self, session_ids: Sequence[str], *, over: bool = False) -> None:
+        """Their runs are no longer warm here: any worker resumes them, as the same runs, unless they are `over`."""
+        suspend, args = script("suspend"), [self.options.queue, int(over)]
+        commands = [suspend([self.keys.session(session_id)], args) for session_id in session_ids]
         async with store_errors():
             if commands:
                 await run_async(self.client, *commands)
@@ -208,8 +209,7 @@ class Leases(Overdue, Places):
         task.add_done_callback(self._background.discard)
 
     def _index(self, session_id: str) -> Command:
-        deadline = int(time.time() * 1000) + self.options.lease_ms
-        return ("ZADD", self.keys.leases, deadline, session_id)
+        return due(self.keys.leases, session_id, in_ms=self.options.lease_ms)
 
 
 def _held(answer: list[Any], *, stopped: int, unread: int, forgotten: int) -> Held | LeaseLost:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from chatagent.redis.due import due, overdue
 from chatagent.redis.error import store_errors
 from chatagent.redis.script import Command, run_async, script
 from chatagent.redis.store import StorePart
@@ -22,12 +22,11 @@ class Overdue(StorePart):
 
     async def overdue(self) -> list[str]:
         """Sessions whose lease lapsed or whose task did not come, oldest first."""
-        now = int(time.time() * 1000)
         async with store_errors():
             lapsed, unclaimed = await run_async(
                 self.client,
-                ("ZRANGEBYSCORE", self.keys.leases, "-inf", now, "LIMIT", 0, _SWEEP_PAGE),
-                ("ZRANGEBYSCORE", self.keys.queued, "-inf", now - self.options.grace_ms, "LIMIT", 0, _SWEEP_PAGE),
+                overdue(self.keys.leases, late_ms=0, most=_SWEEP_PAGE),
+                overdue(self.keys.queued, late_ms=self.options.grace_ms, most=_SWEEP_PAGE),
             )
         return list(dict.fromkeys(member.decode() for member in [*lapsed, *unclaimed]))
 
@@ -77,8 +76,7 @@ class Overdue(StorePart):
 
     def _index_queued(self, session_id: str) -> list[Command]:
         """A task is on its way: look again when it does not come."""
-        now = int(time.time() * 1000)
-        return [("ZADD", self.keys.queued, now, session_id), ("ZREM", self.keys.leases, session_id)]
+        return [due(self.keys.queued, session_id), ("ZREM", self.keys.leases, session_id)]
 
     def _forget_queued(self, session_id: str, score: Any) -> list[Command]:
         """Drop an index entry unless a send renewed it since we looked."""

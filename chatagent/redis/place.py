@@ -5,11 +5,11 @@ A place has a deadline that is moved on with the lease, so that those of a dead 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 import redis.asyncio
 
+from chatagent.redis.due import due
 from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
 from chatagent.redis.script import Command, run_async, script
@@ -43,9 +43,9 @@ class Places(StorePart):
 
     def _keep_places(self, session_ids: Iterable[str]) -> list[Command]:
         """What renews the places of these sessions, together with their leases."""
-        deadline = int(time.time() * 1000) + self.options.lease_ms
+        lease_ms = self.options.lease_ms
         held = [(session_id, self._placed[session_id][0]) for session_id in session_ids if session_id in self._placed]
-        return [("ZADD", self.keys.places(agent), "XX", deadline, session_id) for session_id, agent in held]
+        return [due(self.keys.places(agent), session_id, in_ms=lease_ms, known=True) for session_id, agent in held]
 
     @property
     def _kept_ms(self) -> int:

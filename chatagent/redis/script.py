@@ -18,6 +18,7 @@ VERBS = (
     *("push", "edit", "cancel", "inject"),
     *("claim", "take", "mark", "renew", "append", "stream", "commit", "amend", "suspend", "settle"),
     *("admit", "release"),
+    *("due", "overdue"),
 )
 
 #: One Redis command: its name and arguments.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chatagent.errors import StreamError
@@ -40,13 +40,18 @@ class Attempt:
 
     @property
     def continues(self) -> bool:
+    @property
+    def begun(self) -> bool:
+        """Something of the answer is kept, or was made elsewhere."""
+        return self.initial is not None and bool(self.initial["parts"])
+
         """The answer has a beginning already."""
         return self.applied.response is not None or self.resumed
 
 
 def begin(claim: Claim, history: Sequence[UIMessage]) -> Attempt:
     """Look at what there is: completed steps are kept, the broken one is redone."""
-    applied = apply(history, claim.record)
+    applied = _merged(apply(history, claim.record), claim)
     chunks = [decode(record) for record in claim.tail if control_kind(record) is None and not is_raw(record)]
     if not chunks:
         return Attempt(applied, False, applied.response, (), False, ())
@@ -73,3 +78,10 @@ def _partial(chunks: Sequence[dict[str, Any]], initial: UIMessage | None) -> UIM
             break
     shown = any(part.get("type") != "step-start" for part in fold.message["parts"])
     return fold.message if shown else None
+
+
+def _merged(applied: Applied, claim: Claim) -> Applied:
+    """With the messages that a dead attempt had merged into its turn: they are this one's, too."""
+    found = [record.user_message for record in claim.waiting if record.seq in claim.merged]
+    merged = [message for message in found if message is not None]
+    return replace(applied, messages=[*applied.messages, *merged]) if merged else applied

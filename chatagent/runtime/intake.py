@@ -8,12 +8,15 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
+import orjson
+
 from chatagent.agent import Agent, Recovery, Turn
 from chatagent.runtime.attempt import Attempt
 from chatagent.runtime.author import Author
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import apply, with_answer
 from chatagent.runtime.model_view import ModelView
+from chatagent.runtime.patience import patiently
 from chatagent.runtime.port import Claim, Store
 from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
@@ -28,7 +31,7 @@ class Intake:
 
     def __init__(self, claim: Claim, attempt: Attempt, run: Run, control: TurnControl, response: Response) -> None:
         #: Inbox records that this turn answers beside its own.
-        self.consumed = list(attempt.steered)
+        self.consumed = [*attempt.steered, *claim.merged]
         #: The half answer of a dead attempt is gone on with.
         self.continues = attempt.continues
         self._claim = claim
@@ -38,6 +41,8 @@ class Intake:
         self._response = response
         self._refused = False
         self._settled = False
+        #: How many messages came in.
+        self._brought = 0
 
     def messages(self, *, forgotten: bool = False) -> list[UIMessage]:
         """The conversation with its answer, as it is to be stored. `forgotten`: as if nothing had been asked."""
@@ -63,7 +68,10 @@ class Intake:
             validated = await author.validate(incoming) if incoming else incoming
         except Exception:
             self._refused = True
+            # What was merged gets turns of its own: it may be better.
+            self.consumed[:] = self._attempt.steered
             raise
+        self._brought = len(validated)
         hydrated = await author.hydrate(self._before, validated)
         if hydrated is not None:
             record = self._claim.record
@@ -101,16 +109,25 @@ class Intake:
         message = record.payload.get("message")
         if record.trigger != "submit-message" or message is None:
             return []
-        if record.user_message is None or self._attempt.resumed:
+        if record.user_message is None:
             return [message]
-        messages = applied.messages[-1:]
-        if any(each.busy == "merge" for each in self._claim.waiting):
-            for each in await store.take(self._claim, {"merge"}):
-                if each.user_message is not None:
-                    messages = [*messages, each.user_message]
-                    self.consumed.append(each.seq)
-            self._become([*applied.messages[:-1], *messages])
-        return messages
+        if self._attempt.begun or self._claim.merged:
+            return applied.messages[-1 - len(self._claim.merged) :]
+        merged = await self._merge(store)
+        if merged:
+            self._become([*applied.messages, *merged])
+        return [*applied.messages[-1:], *merged]
+
+    async def _merge(self, store: Store) -> list[UIMessage]:
+        """Take what is to be answered by one turn with this message; the next attempt at it takes the same."""
+        claim = self._claim
+        if not any(each.busy == "merge" for each in claim.waiting):
+            return []
+        found = await patiently(lambda: store.take(claim, {"merge"}), "messages not taken")
+        merged = {each.seq: each.user_message for each in found if each.user_message is not None}
+        await patiently(lambda: store.mark(claim, {"merged": orjson.dumps(list(merged))}), "merged messages not marked")
+        self.consumed += merged
+        return list(merged.values())
 
     def _exchanged(self, incoming: Sequence[UIMessage], validated: Sequence[UIMessage]) -> list[UIMessage]:
         """The conversation with what the author's validation made of the messages that came in."""
@@ -145,7 +162,8 @@ class Intake:
             return False
         anew = self._response.message_id in known
         self.continues = self._response.empty and not anew
-        self._become(history if own in known else [*history, *self._attempt.applied.messages[-1:]])
+        asked = self._asked()[-self._brought :] if own is not None else self._attempt.applied.messages[-1:]
+        self._become(history if own in known else [*history, *asked])
         if not self.continues:
             self._response.restart(anew=anew)
         return True

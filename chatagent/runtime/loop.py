@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from chatagent.agent import Agent, Turn
-from chatagent.agent.event import Action, Preload
+from chatagent.agent.event import Action, Preload, UIMessage
 from chatagent.agent.loop import ChatTaskPayload, CustomAgent, TurnEnd, enter_loop
 from chatagent.agent.loop_message import StreamFailed
 from chatagent.agent.turn import current_turn
@@ -70,6 +70,7 @@ class LoopRun:
         self._wake = asyncio.Event()
         #: It was given a message (or an action): the next payload brings only what is new.
         self._begun = False
+        self._captured: tuple[UIMessage, BaseException] | None = None
         self._reserved: list[InRecord] = []
         self._seen: set[int] = set()
         self.task = asyncio.create_task(self._main(), name=f"loop {first.turn.chat_id}")
@@ -117,10 +118,16 @@ class LoopRun:
             return joined(self._open.turn, self._reserved[0]) if await self._reserve(self._open) else None
         return None if self._arrived is None else self._payload(self._arrived)
 
+    def captured(self, message: UIMessage, error: BaseException | None) -> None:
+        self._captured = None if error is None else (message, error)
+
     async def finish(self, error: BaseException | None = None) -> TurnEnd:
         handed, self._open = self._open, None
         if handed is None:
             raise ConfigError("there is no open turn: it was ended already, once per message is enough")
+        if error is None and self._captured is not None and await handed.turn.pipe(None) == self._captured[0]:
+            # A source failed, and nothing was said after it.
+            error = self._captured[1]
         if isinstance(error, StreamFailed):
             # Its text was made for clients.
             handed.turn.write({"type": "error", "errorText": str(error)})
@@ -195,6 +202,7 @@ class LoopRun:
     def _begin(self, handed: _Handed) -> ChatTaskPayload:
         """Open a turn: from here on the loop runs in its context."""
         self._arrived, self._open, handed.taken = None, handed, True
+        self._captured = None
         for variable, value in handed.context.items():
             variable.set(value)
         payload = self._payload(handed)
@@ -248,6 +256,7 @@ class Loops:
 
     def enter(self, run: Run, claim: Claim) -> None:
         """A turn of this run begins. A loop that another process has overtaken ends."""
+        run.bound = claim.agent in self._custom
         self._entered[claim.session_id] = (run, claim)
         loop = self._loops.get(claim.session_id)
         if loop is not None and loop.run is not run:

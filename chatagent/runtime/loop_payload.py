@@ -22,7 +22,6 @@ def opening(turn: Turn[Any], claim: Claim, action: Any, *, whole: bool) -> ChatT
         messages = list(ui_messages)
     else:
         messages = [] if message is None else [message]
-    continuation = turn.continuation or turn.number > 0
     return ChatTaskPayload(
         **_of(turn),
         trigger=record.trigger if record.kind == "message" else record.kind,
@@ -33,8 +32,9 @@ def opening(turn: Turn[Any], claim: Claim, action: Any, *, whole: bool) -> ChatT
         metadata=turn.metadata,
         body=turn.body,
         action=action,
-        continuation=continuation,
-        previous_run_id=turn.previous_run_id or (turn.run_id if continuation else None),
+        # A function that is called anew in a run that goes on has lost its variables, too.
+        continuation=turn.continuation or (whole and turn.number > 0),
+        previous_run_id=turn.previous_run_id,
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from chatagent.agent.source import OnUsage, SourceFailed, chunks_of, is_stream_text
+from chatagent.runtime.call import no_exit
 from chatagent.runtime.response import Response
 from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortSignal
@@ -60,6 +61,12 @@ class Pipe:
         return self._response.message
 
     async def _pump(self, source: Any) -> None:
+        try:
+            await self._stream(source)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise no_exit(error) from error
+
+    async def _stream(self, source: Any) -> None:
         written = 0
         hides_reasoning = not is_stream_text(source) and self._options().get("send_reasoning") is False
         parts = self._response.message["parts"]

@@ -63,6 +63,8 @@ class Claim:
     forgotten: bool = False
     #: Unread messages and actions behind `record`, oldest first (at most 100).
     waiting: tuple[InRecord, ...] = ()
+    #: Of these, what an attempt that died had merged into its turn (session field `merged`).
+    merged: tuple[int, ...] = ()
     #: Model messages that were injected and that no committed turn has read, oldest first.
     injected: tuple[dict[str, Any], ...] = ()
     #: What the model reads beside the UI messages: summaries and injected messages (session field `lane`).
@@ -185,8 +187,8 @@ class Store(Protocol):
     async def hand_back(self, claim: Claim) -> Settled:
         """Give a turn up so that another worker resumes it; it does not count as an attempt."""
 
-    async def suspend(self, session_ids: Sequence[str]) -> None:
-        """Their runs are no longer warm here: any worker resumes them, as the same runs."""
+    async def suspend(self, session_ids: Sequence[str], *, over: bool = False) -> None:
+        """Their runs are no longer warm here: any worker resumes them, as the same runs, unless they are `over`."""
 
     async def overdue(self) -> list[str]:
         """Sessions whose lease lapsed or whose task did not come."""

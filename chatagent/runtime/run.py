@@ -34,6 +34,8 @@ class Run:
     prompt: Any = None
     #: Tokens of its chat's last turn.
     previous_usage: dict[str, Any] | None = None
+    #: Its code waits in this process (a loop): it is over when it leaves.
+    bound: bool = False
     #: What `chat.set_idle_timeout` and `chat.set_turn_timeout` said.
     idle_timeout_s: float | None = None
     turn_timeout_s: float | None = None

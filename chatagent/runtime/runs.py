@@ -100,20 +100,21 @@ class Runs:
     async def drop(self, session_id: str) -> None:
         """Forget a run that is over, without hooks; its session's next message goes to any worker."""
         if self._take(session_id) is not None:
-            await self._tell_store([session_id])
+            await self._tell_store([session_id], over=True)
 
     async def close(self, timeout_s: float) -> None:
         """Suspend all runs, as far as their hooks get in `timeout_s`; the store is told of all of them."""
-        started = list(self._parked)
-        hooks = [asyncio.ensure_future(self._run_hooks(parked.run)) for parked in self._parked.values()]
-        for session_id in started:
-            self._take(session_id)
+        leaving = [parked.run for parked in self._parked.values()]
+        hooks = [asyncio.ensure_future(self._run_hooks(run)) for run in leaving]
+        for run in leaving:
+            self._take(run.session_id)
         if hooks:
             _, late = await asyncio.wait(hooks, timeout=timeout_s)
             for hook in late:
                 hook.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._tell_store(started)
+        for over in (False, True):
+            await self._tell_store([run.session_id for run in leaving if run.bound == over], over=over)
         if self._leaving:
             await asyncio.wait(list(self._leaving.values()), timeout=timeout_s)
 
@@ -127,7 +128,7 @@ class Runs:
 
     async def _leave(self, run: Run) -> None:
         await self._run_hooks(run)
-        await self._tell_store([run.session_id])
+        await self._tell_store([run.session_id], over=run.bound)
 
     def _left(self, session_id: str, task: asyncio.Task[None]) -> None:
         if self._leaving.get(session_id) is task:
@@ -140,11 +141,11 @@ class Runs:
         except Exception:
             logger.exception("on_chat_suspend failed", extra={"session": run.session_id})
 
-    async def _tell_store(self, session_ids: list[str]) -> None:
+    async def _tell_store(self, session_ids: list[str], *, over: bool) -> None:
         if not session_ids:
             return
         try:
-            await self._store.suspend(session_ids)
+            await self._store.suspend(session_ids, over=over)
         except StoreDown:
             logger.warning("warm chats not given up, Redis is away; the sweeper will move them")
 

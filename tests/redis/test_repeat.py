@@ -56,6 +56,7 @@ async def _all_verbs(one: Leases, two: Leases, side: Gateway) -> Session:
     side.say(session, "g", busy="rollback")
     side.inbox.cancel(session.id, 9)
     side.kill_worker(session)
+    assert await two.overdue() == []
     await two.settle([session.id])
     last = await claimed(two, session)
     assert (last.cause, last.attempt, last.stopped, last.forgotten) == ("crashed", 2, True, True)

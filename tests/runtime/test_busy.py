@@ -295,3 +295,43 @@ def test_a_steered_message_is_not_read_twice_after_a_crash(
         model_loop.run(test(World(redis_url, side)))
     for request in provider.requests[2:]:
         assert [message.get("content") for message in request.body["messages"]].count("in the north") == 1
+
+
+@pytest.mark.filterwarnings(*LITELLM_WARNINGS)
+@pytest.mark.parametrize("step", ["in its first step", "behind a step that is kept", "and was stopped"])
+def test_merged_messages_stay_one_turn_when_its_worker_dies(
+    redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner, step: str
+) -> None:
+    async def test(world: World) -> None:
+        gate = asyncio.Event()
+        gate.set()
+        agent = _steered(provider, gate)
+        session = world.chat(agent)
+        die = [{"content": "dead"}, {"hang": True}]
+        provider.script(*([_CALL, die] if step == "behind a step that is kept" else [die]), _SAY, _SAY)
+        async with world.engine(agent) as one, world.engine(agent, owner="w2") as two:
+            for at in range(3):
+                _send(world, session, f"part {at}", f"m{at}", "merge")
+            zombie = asyncio.create_task(one.run_turn("steered", session.id))
+            await until(lambda: any(chunk.get("delta") == "dead" for chunk in world.chunks(session)))
+            _send(world, session, "later", "m3", "merge")
+            if step == "and was stopped":
+                world.stop(session)
+                assert await zombie == "stopped"
+                assert await two.run_turn("steered", session.id) == "completed"
+            else:
+                expire_lease(world, session)
+                assert world.side.inbox.queue(session.id)[0].message_id == "m3", "what is merged is not to be changed"
+                assert await two.run_turn("steered", session.id) == "completed"
+                await one.renew()
+                assert await zombie == "lost"
+                assert await two.run_turn("steered", session.id) == "completed"
+            assert await two.run_turn("steered", session.id) == "nothing to do"
+        texts = text_of(world.history(session))
+        first = "dead" if step == "and was stopped" else "ok"
+        assert texts == ["part 0", "part 1", "part 2", first, "later", "ok"]
+
+    with gateway(redis_url) as side:
+        model_loop.run(test(World(redis_url, side)))
+    users = [m["content"] for m in provider.requests[-2].body["messages"] if m["role"] == "user"]
+    assert users == ["part 0", "part 1", "part 2"]

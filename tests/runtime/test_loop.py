@@ -74,7 +74,7 @@ def test_after_a_deploy_the_function_is_called_anew_with_the_history(redis_url: 
     first, second = payloads
     assert (first.continuation, first.previous_run_id, first.trigger) == (False, None, "submit-message")
     assert second.continuation
-    assert second.previous_run_id == first.run_id
+    assert second.previous_run_id == first.run_id != second.run_id, "a run that lost its variables is over"
     assert text_of(second.history) == ["one", "answer 0"]
     assert text_of(second.messages) == ["one", "answer 0", "two"]
 

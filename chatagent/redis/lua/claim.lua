@@ -72,8 +72,10 @@ if not repeated then
   end
   redis.call('HSET', KEYS[1], 'epoch', tonumber(s.epoch) + 1, 'owner', ARGV[1], 'lease_until', now + ARGV[2],
     'status', 'running', 'turn_seq', seq, 'turn_kind', kind, 'attempts', attempts, 'batch', 0, 'out_seq', out_seq,
-    'claim', ARGV[6], 'run_state', state, 'cause', cause, 'handed_back', 0, 'suspended', 0, 'warm', '', 'taken', '',
-    'busy', ARGV[7])
+    'claim', ARGV[6], 'run_state', state, 'cause', cause, 'handed_back', 0, 'suspended', 0, 'warm', '', 'busy', ARGV[7])
+  -- What a dead attempt had merged into its turn stays reserved: it is this one's, too.
+  local merged = cause ~= '' and s.merged or ''
+  redis.call('HSET', KEYS[1], 'merged', merged, 'taken', (string.gsub(merged, '%D*(%d+)%D*', ' %1 ')))
 end
 local stopped = tonumber(s.stop_seq) == seq and 1 or 0
 local forgotten = tonumber(s.forget_seq or -1) == seq and 1 or 0
