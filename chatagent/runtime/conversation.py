@@ -50,6 +50,8 @@ def apply(messages: Sequence[UIMessage], record: InRecord) -> Applied:
     """The conversation after `record`. Messages are never changed in place: a changed one is a new dict."""
     if record.kind != "message":
         return Applied(list(messages), answered=False)
+    if not messages and record.handover is not None:
+        messages = record.handover.history
     message = record.payload.get("message")
     target = record.payload.get("messageId")
     if record.trigger == "regenerate-message":

@@ -163,7 +163,7 @@ class AnsweredTurn:
     def _open(self) -> None:
         if not self._attempt.resumed:
             self._response.start()
-        elif not self._author.wants("on_recovery_boot"):
+        if self._attempt.handed or (self._attempt.resumed and not self._author.wants("on_recovery_boot")):
             self._tell_kept()
 
     def _tell_kept(self) -> None:
@@ -235,7 +235,9 @@ class AnsweredTurn:
         self._tell_kept()
         await self._start()
         current_context.set(self._model_context())
-        await self._pipe(await call(self.agent.run, turn))
+        handover = self.claim.record.handover
+        if handover is None or not handover.final:
+            await self._pipe(await call(self.agent.run, turn))
         if self.stop.signal.aborted:
             self._result.outcome = "stopped"
         if self._response.error_text is None and self._expired is None:
@@ -300,11 +302,11 @@ class AnsweredTurn:
 
     async def _model_messages(self) -> list[dict[str, Any]]:
         messages = self._control.history.messages
-        reason: Reason = "compaction-rebuild" if self.run.lane.sums_up(messages) else "run"
-        return await self._author.prepare(self._view.convert(messages), reason)
         if self._intake.continues:
             # An answer that goes on in the middle of the chat goes on from there.
             messages = through(messages, self._response.message_id)
+        reason: Reason = "compaction-rebuild" if self.run.lane.sums_up(messages) else "run"
+        return await self._author.prepare(self._view.convert(messages), reason)
 
     def _model_context(self) -> ModelContext:
         options, prompt = self.agent.options, self.run.prompt
@@ -334,9 +336,9 @@ class AnsweredTurn:
         """What to store; `warm_s` is 0 when this process does not keep the run."""
         self.run.preloaded = self.run.preloaded or self.claim.record.kind == "preload"
         self._result.counts = self._counts
+        self._result.injected = self._injection.taken
         self._result.run_s = self._run_s()
         return self._ending.commit(self._result, self._log.rest(), self._boundary.consumed, warm_s)
-        self._result.injected = self._injection.taken
 
     async def complete(self, last_event_id: str) -> None:
         """Run `on_turn_complete`; what it raises is logged, since the turn is committed."""
