@@ -16,6 +16,13 @@ from chatagent.ui import encode_value
 
 logger = logging.getLogger(__name__)
 
+#: Headers of server-sent events: nothing in between may change them or hold them back.
+EVENT_STREAM = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
+
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer that nobody caches."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from chatagent.errors import NotFound, StoreDown
 from chatagent.record import Bell
 from chatagent.redis.gateway import GatewayRedis
 from chatagent.relay import Answer, Batch, Tail
 
+#: Bytes of records that are taken from one feed at once, so that others have their turn.
+SLICE_BYTES = 64 * 1024
+#: Seconds until the log is tried again when Redis does not answer.
+RETRY_S = 0.25
 #: All of an answer that is in the log: a turn is bounded by what its agent may write.
 _WHOLE = 1 << 30
 
@@ -134,3 +138,23 @@ class AnswerFeed:
     def close(self) -> None:
         """Listen no more."""
         self.feed.close()
+
+
+def follow(feed: AnswerFeed, wake: threading.Event, keepalive_s: float) -> Iterator[list[bytes]]:
+    """The chunks of an answer as they come, and an empty list whenever all was quiet for long. Closes the feed.
+
+    Raises: NotFound when the log was lost.
+    """
+    try:
+        while not feed.done:
+            wake.clear()
+            try:
+                chunks, timeout_s = feed.take(max_bytes=SLICE_BYTES), keepalive_s
+            except StoreDown:
+                chunks, timeout_s = [], RETRY_S
+            if chunks:
+                yield chunks
+            elif not feed.done and not wake.wait(timeout_s) and timeout_s == keepalive_s:
+                yield []
+    finally:
+        feed.close()

@@ -12,7 +12,7 @@ from chatagent.errors import ChatAgentError, StoreDown
 from chatagent.flask import s2
 from chatagent.flask.access import require_follow
 from chatagent.flask.departure import Departure
-from chatagent.flask.feed import Feed
+from chatagent.flask.feed import RETRY_S, SLICE_BYTES, Feed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.token import Action, Identity
 from chatagent.redis.head_start import Step
@@ -21,10 +21,6 @@ from chatagent.relay import Batch
 
 #: Most seconds between signs of life on a quiet stream: clients give a silent one up after 60.
 MAX_HEARTBEAT_S = 20.0
-#: Bytes of records sent at once.
-_SLICE_BYTES = 64 * 1024
-#: Seconds until Redis is asked again when it does not answer.
-_RETRY_S = 0.25
 #: Seconds between two looks for a chat that does not exist yet.
 _LOOK_S = 0.5
 _ACTIONS: tuple[Action, ...] = ("read", "write")
@@ -150,9 +146,9 @@ class OutStream:
         while not quiet.over:
             self._wake.clear()
             try:
-                batch, pause_s = feed.take(max_bytes=_SLICE_BYTES), MAX_HEARTBEAT_S
+                batch, pause_s = feed.take(max_bytes=SLICE_BYTES), MAX_HEARTBEAT_S
             except StoreDown:
-                batch, pause_s = None, _RETRY_S
+                batch, pause_s = None, RETRY_S
             if batch is not None:
                 self._cursor = batch.last
                 quiet = self._quiet()

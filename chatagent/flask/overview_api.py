@@ -9,18 +9,11 @@ import orjson
 from flask import Blueprint, Response, request
 
 from chatagent.errors import StoreDown
-from chatagent.flask.answer import json_response
+from chatagent.flask.answer import EVENT_STREAM, json_response
+from chatagent.flask.feed import RETRY_S
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.overview import Overview, Update, page, read_listing
 from chatagent.flask.token import Identity
-
-_HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-}
-#: Seconds until Redis is tried again when it does not answer.
-_RETRY_S = 0.25
 
 
 def register(blueprint: Blueprint, gateway: Gateway) -> None:
@@ -39,7 +32,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         listing, wake = read_listing(request.args, identity), threading.Event()
         overview = Overview(gateway.backend, listing, wake)
-        response = Response(_events(gateway, overview, wake, identity), headers=_HEADERS)
+        response = Response(_events(gateway, overview, wake, identity), headers=EVENT_STREAM)
         # A stream that nobody iterates must let go of its channel too.
         response.call_on_close(overview.close)
         return response
@@ -56,7 +49,7 @@ def _events(gateway: Gateway, overview: Overview, wake: threading.Event, identit
                 try:
                     update, timeout_s = overview.take(), keepalive_s
                 except StoreDown:
-                    update, timeout_s = None, _RETRY_S
+                    update, timeout_s = None, RETRY_S
                 if update is not None:
                     yield _encode(update)
                 elif not departure.wait(wake, min(timeout_s, identity.left_s())) and timeout_s == keepalive_s:

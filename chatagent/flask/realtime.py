@@ -15,7 +15,7 @@ from werkzeug.exceptions import Conflict
 from chatagent.errors import BadRequest, Closed, Forbidden, NotFound, TooLarge
 from chatagent.flask import s2
 from chatagent.flask.access import require, require_server
-from chatagent.flask.answer import json_response
+from chatagent.flask.answer import EVENT_STREAM, json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.head_start import read_handover
 from chatagent.flask.input_chunk import read_payload
@@ -31,9 +31,7 @@ MAX_RECORD_BYTES = 1024 * 1024
 #: Longest time, in seconds, that a subscriber may ask to wait without a record, and what it waits unasked.
 MAX_TIMEOUT_S, TIMEOUT_S = 600, 60
 _HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
+    **EVENT_STREAM,
     # Without it the client takes the stream for the first version, and fails.
     "X-Stream-Version": s2.VERSION,
 }

@@ -11,26 +11,17 @@ from typing import Literal
 
 from flask import Blueprint, Response, request
 
-from chatagent.errors import BadRequest, ChatAgentError, StoreDown
+from chatagent.errors import BadRequest, ChatAgentError
 from chatagent.flask.access import require
-from chatagent.flask.answer import json_response
-from chatagent.flask.feed import AnswerFeed
+from chatagent.flask.answer import EVENT_STREAM, json_response
+from chatagent.flask.feed import AnswerFeed, follow
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import Send, read_json, read_part, read_send
 from chatagent.record import chunk_type
 from chatagent.ui import Dialect, decode, encode, replay
 
 #: What the JavaScript server sends with such a stream.
-HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-    "x-vercel-ai-ui-message-stream": "v1",
-}
-#: Bytes of chunks sent at once.
-_SLICE_BYTES = 64 * 1024
-#: Seconds until the log is tried again when Redis does not answer.
-_RETRY_S = 0.25
+HEADERS = {**EVENT_STREAM, "x-vercel-ai-ui-message-stream": "v1"}
 _MAJORS: dict[str, Literal[5, 6, 7]] = {"5": 5, "6": 6, "7": 7}
 _TRIMMED = {"type": "error", "errorText": "The answer is no longer in the stream; reload the chat."}
 
@@ -83,19 +74,11 @@ def events(
     ended = False
     try:
         yield b": stream-open\n\n"
-        while not feed.done:
-            wake.clear()
-            try:
-                chunks, timeout_s = feed.take(max_bytes=_SLICE_BYTES), keepalive_s
-            except StoreDown:
-                chunks, timeout_s = [], _RETRY_S
-            except ChatAgentError as error:
-                yield _encode([encode({"type": "error", "errorText": str(error)})], dialect)
-                break
-            if chunks:
-                yield _encode(chunks, dialect)
-            elif not feed.done and not wake.wait(timeout_s) and timeout_s == keepalive_s:
-                yield b": keep-alive\n\n"
+        try:
+            for chunks in follow(feed, wake, keepalive_s):
+                yield _encode(chunks, dialect) if chunks else b": keep-alive\n\n"
+        except ChatAgentError as error:
+            yield _encode([encode({"type": "error", "errorText": str(error)})], dialect)
         if feed.answer.trimmed:
             yield _encode([encode(_TRIMMED)], dialect)
         yield b"data: [DONE]\n\n"

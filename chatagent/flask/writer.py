@@ -8,19 +8,17 @@ from collections import deque
 from collections.abc import Callable
 
 from chatagent.errors import BadRequest, ChatAgentError, StoreDown
+from chatagent.flask.feed import RETRY_S, SLICE_BYTES
 from chatagent.flask.frame import error_reply
 from chatagent.flask.stream import Stream
 from chatagent.flask.wire import SafeSocket, text_frame
 
 logger = logging.getLogger(__name__)
 
-#: Bytes taken from one request before the next has its turn, and bytes sent at once.
-_SLICE_BYTES = 64 * 1024
+#: Bytes sent at once.
 _ROUND_BYTES = 256 * 1024
 #: Answers to single frames that wait for a client that does not read.
 _MAX_REPLIES = 1000
-#: Seconds until the log is tried again when Redis does not answer.
-_RETRY_S = 0.25
 
 
 class Writer:
@@ -98,7 +96,7 @@ class Writer:
                     self._sock.send(data)
                     self._sent()
                 else:
-                    self.wake.wait(_RETRY_S if self._store_down else None)
+                    self.wake.wait(RETRY_S if self._store_down else None)
         except OSError:
             self._failed(None)
         except Exception as error:
@@ -131,7 +129,7 @@ class Writer:
 
     def _next(self, stream: Stream) -> list[bytes]:
         try:
-            return stream.frames(_SLICE_BYTES)
+            return stream.frames(SLICE_BYTES)
         except StoreDown:
             self._store_down = True
             return []

@@ -16,7 +16,7 @@ import orjson
 from flask import Blueprint, Response, request
 
 from chatagent.errors import BadRequest, ChatAgentError
-from chatagent.flask.answer import json_response
+from chatagent.flask.answer import EVENT_STREAM, json_response
 from chatagent.flask.feed import AnswerFeed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_flag, read_id, read_json
@@ -30,11 +30,6 @@ from chatagent.redis.session import Session
 
 #: Names the chat of a request; `metadata.chat_id` does too.
 CHAT_HEADER = "X-Chat-Id"
-SSE_HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         if not streams:
             return json_response(_whole(completion, feed, wake), headers=headers)
         told = _stream(gateway, completion, feed, wake, usage=usage, target=target)
-        response = Response(told, headers={**SSE_HEADERS, **headers})
+        response = Response(told, headers={**EVENT_STREAM, **headers})
         # A stream that nobody iterates must let go of its channel too.
         response.call_on_close(feed.close)
         return response

@@ -7,14 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from chatagent.errors import NotFound, StoreDown
+from chatagent.errors import NotFound
+from chatagent.flask import feed as feeds
 from chatagent.flask.feed import AnswerFeed
 from chatagent.ui import decode
-
-#: Bytes of chunks taken at once.
-_SLICE_BYTES = 64 * 1024
-#: Seconds until the log is tried again when Redis does not answer.
-_RETRY_S = 0.25
 
 Chunk = dict[str, Any]
 
@@ -40,18 +36,7 @@ def follow(feed: AnswerFeed, wake: threading.Event, keepalive_s: float) -> Itera
 
     Raises: NotFound when the answer has left the log.
     """
-    try:
-        while not feed.done:
-            wake.clear()
-            try:
-                chunks, timeout_s = feed.take(max_bytes=_SLICE_BYTES), keepalive_s
-            except StoreDown:
-                chunks, timeout_s = [], _RETRY_S
-            if chunks:
-                yield [decode(chunk) for chunk in chunks]
-            elif not feed.done and not wake.wait(timeout_s) and timeout_s == keepalive_s:
-                yield []
-        if feed.answer.trimmed:
-            raise NotFound("the answer is no longer in the stream; read it from the chat's history")
-    finally:
-        feed.close()
+    for chunks in feeds.follow(feed, wake, keepalive_s):
+        yield [decode(chunk) for chunk in chunks]
+    if feed.answer.trimmed:
+        raise NotFound("the answer is no longer in the stream; read it from the chat's history")

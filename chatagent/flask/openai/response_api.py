@@ -17,12 +17,12 @@ from flask import Blueprint, Response, request
 
 from chatagent.errors import BadRequest, ChatAgentError, NotFound
 from chatagent.flask.access import require
-from chatagent.flask.answer import json_response
+from chatagent.flask.answer import EVENT_STREAM, json_response
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_flag, read_id, read_json
 from chatagent.flask.openai import session as chats
-from chatagent.flask.openai.completion_api import SSE_HEADERS, last_of_user
+from chatagent.flask.openai.completion_api import last_of_user
 from chatagent.flask.openai.error import error_body
 from chatagent.flask.openai.follow import Pace, follow
 from chatagent.flask.openai.message import Said, UIMessage, read_messages
@@ -281,7 +281,7 @@ def _stream(
 
 
 def _event_stream(told: Iterator[bytes], on_close: Callable[[], None]) -> Response:
-    response = Response(told, headers=SSE_HEADERS)
+    response = Response(told, headers=EVENT_STREAM)
     # A stream that nobody iterates must let go of its channel too.
     response.call_on_close(on_close)
     return response
