@@ -1,5 +1,6 @@
 """Models and tools: `stream_text` over litellm, with the semantics of the AI SDK's `streamText`."""
 
+from chatagent.llm.answer import Answer
 from chatagent.llm.call import ToolCall
 from chatagent.llm.choice import ToolChoice
 from chatagent.llm.compaction import (
@@ -24,7 +25,7 @@ from chatagent.llm.options import StepSettings
 from chatagent.llm.plan import NextStep, PlanStep, StepPlan
 from chatagent.llm.provider import close_clients
 from chatagent.llm.provider import load as load_litellm
-from chatagent.llm.result import Answer, StreamTextResult
+from chatagent.llm.result import StreamTextResult
 from chatagent.llm.step import Step
 from chatagent.llm.stop import StopCondition, has_tool_call, step_count_is
 from chatagent.llm.stream_text import stream_text

@@ -9,6 +9,7 @@ from typing import Any
 
 from chatagent.errors import MASKED_ERROR
 from chatagent.llm import pending
+from chatagent.llm.answer import LiveAnswer
 from chatagent.llm.call import ToolCall, check
 from chatagent.llm.choice import to_openai, violation
 from chatagent.llm.context import ModelContext
@@ -18,7 +19,6 @@ from chatagent.llm.model_call import call_model
 from chatagent.llm.options import Options, StepSettings
 from chatagent.llm.plan import Message, NextStep, PlanStep
 from chatagent.llm.provider import ModelRequest
-from chatagent.llm.result import Run
 from chatagent.llm.step import Step, StepWriter, answer_message
 from chatagent.llm.stop import is_met
 from chatagent.llm.system import system_messages
@@ -39,13 +39,13 @@ class _Failed(Exception):
 class Loop:
     """One answer in the making."""
 
-    def __init__(self, options: Options, context: ModelContext, run: Run) -> None:
+    def __init__(self, options: Options, context: ModelContext, live: LiveAnswer) -> None:
         self._options = options
         self._context = context
-        self._answer = run.answer
-        self._emit = run.emit
+        self._answer = live.answer
+        self._emit = live.emit
         self._messages: list[Message] = list(options.messages)
-        #: Steps of the response that this run continues.
+        #: Steps of the response that this answer continues.
         self._past: list[Step] = []
         self._open_step = False
         self._plan_step: PlanStep | None = None
@@ -75,7 +75,7 @@ class Loop:
     # -- what an earlier turn left ------------------------------------------------------------------------------
 
     def _claim(self, whole: bool) -> Mapping[str, Any] | None:
-        """The response that this run continues; `None` also for a run that only reads some text on the side."""
+        """The response that this answer continues; `None` also for one that only reads some text on the side."""
         context, response = self._context, self._context.response
         if response is None and not context.open_step:
             return None

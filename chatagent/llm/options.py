@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from chatagent.llm.answer import Answer
 from chatagent.llm.choice import ToolChoice
 from chatagent.llm.plan import Message, NextStep
-from chatagent.llm.result import Answer
 from chatagent.llm.step import Step
 from chatagent.llm.stop import StopCondition
 from chatagent.llm.system import System

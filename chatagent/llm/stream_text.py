@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chatagent.llm.answer import LiveAnswer
 from chatagent.llm.choice import ToolChoice
 from chatagent.llm.context import ModelContext, current_context
 from chatagent.llm.function_tool import to_tools
 from chatagent.llm.loop import Loop
 from chatagent.llm.options import OnError, OnFinish, OnStepFinish, Options, PrepareStep, Tools
 from chatagent.llm.plan import Message
-from chatagent.llm.result import Run, StreamTextResult
+from chatagent.llm.result import StreamTextResult
 from chatagent.llm.stop import StopCondition, step_count_is
 from chatagent.llm.system import System
 from chatagent.signal import AbortSignal
@@ -67,7 +68,7 @@ def stream_text(
     abort = signal if signal is not None else context.signal
     context = replace(context, signal=abort)
 
-    async def work(run: Run, whole: bool) -> None:
-        await Loop(options, context, run).answer(whole)
+    async def work(live: LiveAnswer, whole: bool) -> None:
+        await Loop(options, context, live).answer(whole)
 
-    return StreamTextResult(Run(work, abort), context.options)
+    return StreamTextResult(LiveAnswer(work, abort), context.options)
