@@ -1,0 +1,121 @@
+"""`chat.*` called as authors would guess: what works, and what is said of what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatagent import chat, stream_text
+from chatagent.agent.stream import Writer
+from chatagent.errors import BadRequest, ConfigError
+from chatagent.testing import ChatAgent
+
+
+def note(number: int) -> dict[str, Any]:
+    return {"type": "data-note", "data": {"number": number}}
+
+
+def notes(chunks: list[dict[str, Any]]) -> list[int]:
+    return [chunk["data"]["number"] for chunk in chunks if chunk["type"] == "data-note"]
+
+
+def test_what_a_writer_was_told_is_written_in_order_awaited_or_not(chat_agent: ChatAgent) -> None:
+    progress: dict[str, Any] = {"type": "data-note", "data": {"number": 4}}
+
+    def plain(out: Writer) -> None:
+        out.write(note(1))
+        out.write(note(2))
+
+    @chat.agent("writing")
+    async def writing(turn: chat.Turn) -> str:
+        await chat.stream.writer(execute=plain)
+        await chat.stream.writer(lambda out: out.write(note(3)), target="root").wait_until_complete()
+        async with chat.stream.writer() as out:
+            out.write(progress)
+            progress["data"]["number"] = 5
+            assert await out.write(progress)
+            out.write_all([note(6), note(7)])
+        return "done"
+
+    assert notes(chat_agent(writing).send("go").chunks) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_an_error_of_a_write_is_told_once(chat_agent: ChatAgent) -> None:
+    large = {"type": "data-note", "data": {"number": 0, "text": "x" * 2**20}}
+    told: list[str] = []
+
+    @chat.agent("writing")
+    async def writing(turn: chat.Turn) -> str:
+        async with chat.stream.writer() as out:
+            with pytest.raises(BadRequest, match="start chunk belongs to the answer"):
+                out.write({"type": "start"})
+            try:
+                await out.write(large)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told once
+                told.append(str(error))
+            await out.write(note(1))
+        try:
+            async with chat.stream.writer() as out:
+                out.write(large)
+                out.write(note(2))
+        except Exception as error:  # noqa: BLE001
+            told.append(str(error))
+        return "done"
+
+    answer = chat_agent(writing).send("go")
+    assert (answer.text, notes(answer.chunks)) == ("done", [1, 2])
+    assert [text[:13] for text in told] == ["a data-note c"] * 2
+
+
+@pytest.mark.parametrize("wrong", ["text", None, 5, [("type", "data-x")]])
+def test_a_chunk_is_a_dict(chat_agent: ChatAgent, wrong: Any) -> None:
+    @chat.agent("wrong")
+    async def agent(turn: chat.Turn) -> str:
+        with pytest.raises(BadRequest, match="a chunk is a dict with a `type`"):
+            chat.response.write(wrong)
+        return "done"
+
+    assert chat_agent(agent).send("go").text == "done"
+
+
+def test_one_message_is_injected_as_well_as_many(chat_agent: ChatAgent) -> None:
+    @chat.agent("injecting")
+    async def injecting(turn: chat.Turn) -> Any:
+        await chat.inject({"role": "system", "content": "Be brief."})
+        for wrong in (5, [{"role": "user"}], ["text"]):
+            with pytest.raises((BadRequest, TypeError)):
+                await chat.inject(wrong)  # type: ignore[arg-type]
+        return stream_text(turn.model, turn.messages)
+
+    talk = chat_agent(injecting)
+    talk.model.script("Yes.")
+    assert talk.send("go").text == "Yes."
+    assert talk.model.last_request.system == "Be brief."
+
+
+def test_a_stream_option_that_there_is_not_is_told(chat_agent: ChatAgent) -> None:
+    @chat.agent("options")
+    async def options(turn: chat.Turn) -> str:
+        with pytest.raises(ConfigError, match="did you mean send_reasoning="):
+            chat.set_ui_message_stream_options(sendReasoning=True)  # type: ignore[call-arg]
+        return "done"
+
+    assert chat_agent(options).send("go").text == "done"
+
+
+def test_an_accumulator_takes_what_was_captured_and_nothing_empty(chat_agent: ChatAgent) -> None:
+    seen: list[Any] = []
+
+    @chat.custom_agent("accumulating")
+    async def accumulating(payload: chat.ChatTaskPayload) -> None:
+        conversation = chat.MessageAccumulator()
+        await conversation.add_incoming(payload.messages, payload.trigger, 0)
+        await conversation.add_response(await chat.pipe_and_capture(None))
+        seen.append(len(conversation.ui_messages))
+        captured = await chat.pipe_and_capture("fine")
+        await conversation.add_response(chat.cleanup_aborted_parts(captured))
+        seen.append([message["role"] for message in conversation.ui_messages])
+
+    chat_agent(accumulating).send("go")
+    assert seen == [1, ["user", "assistant"]]
