@@ -51,7 +51,7 @@ def door(chat: TestChat) -> Iterator[Door]:
     try:
         yield Door(f"http://127.0.0.1:{server.port}")
     finally:
-        mounted.restart_sockets()
+        mounted.depart()
         server.shutdown()
         thread.join()
         server.server_close()
