@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -29,6 +30,10 @@ SECRET = "test-secret-" + "0" * 32
 START_S = 90.0
 STOP_S = 45.0
 WAIT_S = 30.0
+#: Where tests let servers listen: below the ports that the system gives to outgoing connections. Tests may run in
+#: several processes: each begins elsewhere.
+PORTS = range(12_000, 32_000)
+_ports = itertools.count(os.getpid() * 997)
 
 
 def wait_until(condition: Callable[[], T], what: str, *, timeout_s: float = WAIT_S) -> T:
@@ -217,11 +222,12 @@ class Stack:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on now; another at each call."""
+    while True:
+        port = PORTS[next(_ports) % len(PORTS)]
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _clean_environment() -> dict[str, str]:

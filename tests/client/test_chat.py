@@ -26,8 +26,9 @@ from tests.client.conftest import NewCutter, Plan
 from tests.client.cutter import Cutter
 from tests.flask.conftest import NewGateway
 from tests.flask.gateway_app import SECRET
-from tests.flask.gateway_process import GatewayProcess, free_port
+from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
+from tests.stack import free_port
 
 Chunk = dict[str, Any]
 

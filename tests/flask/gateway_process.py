@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import psutil
 from chatagent.flask import ADMIN_SCOPES, Tokens
 from tests.flask.gateway_app import SECRET
 from tests.loopback import LOOPBACK
+from tests.stack import free_port
 
 ROOT = Path(__file__).parents[2]
 _DEADLINE_S = 60.0
@@ -104,10 +104,3 @@ class GatewayProcess:
                 self.process.kill()
                 self.process.wait(5)
         self._log.unlink(missing_ok=True)
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
