@@ -42,6 +42,8 @@ class History:
 
     def __init__(self, messages: Sequence[UIMessage]) -> None:
         self._messages = list(messages)
+        #: The conversation without what is coming in, until that is settled.
+        self.stored: Sequence[UIMessage] | None = None
         #: Counts the changes.
         self.version = 0
 
@@ -65,20 +67,25 @@ class History:
 
     def get_pending_tool_calls(self) -> list[ToolCallRef]:
         """Calls that wait for an answer or an approval."""
-        return [ref for ref, part in self._calls() if part.get("state") in WAITING]
+        return [ref for ref, part in _calls(self._messages) if part.get("state") in WAITING]
 
     def get_resolved_tool_calls(self) -> list[ToolCallRef]:
         """Calls that were answered, denied or failed."""
-        return [ref for ref, part in self._calls() if part.get("state") in _RESOLVED]
+        return [ref for ref, part in _calls(self._messages) if part.get("state") in _RESOLVED]
 
     def extract_new_tool_results(self, message: UIMessage) -> list[ToolResult]:
-        """What `message` answers that is not resolved in the conversation yet."""
-        resolved = {ref.tool_call_id for ref in self.get_resolved_tool_calls()}
-        return [
-            ToolResult(part["toolCallId"], tool_name(part), part.get("output"), part.get("errorText"))
-            for part in _tool_parts(message)
-            if part.get("state") in ("output-available", "output-error") and part["toolCallId"] not in resolved
-        ]
+        """What `message` answers that is not resolved in the conversation yet.
+
+        In `on_validate_messages` and `hydrate_messages`, that is in what was stored before the message came.
+        """
+        known = self._messages if self.stored is None else self.stored
+        resolved = {ref.tool_call_id for ref, part in _calls(known) if part.get("state") in _RESOLVED}
+        found = {
+            ref.tool_call_id: ToolResult(ref.tool_call_id, ref.tool_name, part.get("output"), part.get("errorText"))
+            for ref, part in _calls([message])
+            if part.get("state") in ("output-available", "output-error")
+        }
+        return [result for call_id, result in found.items() if call_id not in resolved]
 
     def set(self, messages: Iterable[UIMessage]) -> None:
         """Replace the whole conversation. Raises: BadRequest for what is no message."""
@@ -118,11 +125,6 @@ class History:
                 return at
         return None
 
-    def _calls(self) -> Iterator[tuple[ToolCallRef, dict[str, Any]]]:
-        for message in self._messages:
-            for part in _tool_parts(message):
-                yield ToolCallRef(part["toolCallId"], tool_name(part), str(message.get("id"))), part
-
 
 def upsert_incoming_message(stored: list[UIMessage], incoming: HydrateMessages[Any] | Sequence[UIMessage]) -> bool:
     """Append the fresh user messages of an event of `hydrate_messages` to `stored`; known ids are left alone.
@@ -135,6 +137,12 @@ def upsert_incoming_message(stored: list[UIMessage], incoming: HydrateMessages[A
     fresh = [message for message in incoming if message.get("role") == "user" and message.get("id") not in known]
     stored.extend(fresh)
     return bool(fresh)
+
+
+def _calls(messages: Sequence[UIMessage]) -> Iterator[tuple[ToolCallRef, dict[str, Any]]]:
+    for message in messages:
+        for part in _tool_parts(message):
+            yield ToolCallRef(part["toolCallId"], tool_name(part), str(message.get("id"))), part
 
 
 def _tool_parts(message: UIMessage) -> Iterator[dict[str, Any]]:

@@ -64,6 +64,7 @@ class Intake:
     async def receive(self, author: Author, store: Store, recovery: Recovery | None) -> bool:
         """Take the messages in; whether there is something to answer. Raises what the author's hooks raise."""
         incoming = await self._incoming(store)
+        self._control.history.stored = self._before
         try:
             validated = await author.validate(incoming) if incoming else incoming
         except Exception:
@@ -73,6 +74,7 @@ class Intake:
             raise
         self._brought = len(validated)
         hydrated = await author.hydrate(self._before, validated)
+        self._control.history.stored = None
         if hydrated is not None:
             record = self._claim.record
             answers = record.trigger != "submit-message" or any(each.get("role") == "assistant" for each in validated)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from chatagent import chat, stream_text
+from chatagent import chat, client_tool, stream_text
 from chatagent.agent.stream import Writer
 from chatagent.errors import BadRequest, ConfigError
-from chatagent.testing import ChatAgent
+from chatagent.llm import StreamTextResult
+from chatagent.testing import ChatAgent, calls
 
 
 def note(number: int) -> dict[str, Any]:
@@ -119,3 +120,42 @@ def test_an_accumulator_takes_what_was_captured_and_nothing_empty(chat_agent: Ch
 
     chat_agent(accumulating).send("go")
     assert seen == [1, ["user", "assistant"]]
+
+
+def test_the_results_that_come_in_are_new_until_they_are_taken_in(chat_agent: ChatAgent) -> None:
+    audit: list[tuple[str, list[Any]]] = []
+
+    @client_tool
+    def ask(question: str) -> str:
+        """Ask the user."""
+        raise NotImplementedError
+
+    @chat.agent("auditing", tools=[ask])
+    async def auditing(turn: chat.Turn) -> StreamTextResult:
+        return stream_text(turn.model, turn.messages)
+
+    def new(messages: list[chat.UIMessage]) -> list[Any]:
+        return [each.output for message in messages for each in chat.history.extract_new_tool_results(message)]
+
+    @auditing.on_validate_messages
+    def validate(event: chat.ValidateMessages) -> list[chat.UIMessage]:
+        audit.append(("validate", new(event.messages)))
+        return event.messages
+
+    @auditing.hydrate_messages
+    async def hydrate(event: chat.HydrateMessages) -> list[chat.UIMessage]:
+        audit.append(("hydrate", new(event.incoming_messages)))
+        stored = list(event.previous_messages)
+        chat.upsert_incoming_message(stored, event)
+        return stored
+
+    @auditing.on_turn_complete
+    def complete(event: chat.TurnComplete) -> None:
+        audit.append(("complete", new(event.ui_messages)))
+
+    talk = chat_agent(auditing)
+    talk.model.script(calls("ask", question="how many?"), "Thanks.")
+    talk.send("go")
+    audit.clear()
+    assert talk.answer_tool(42).text == "Thanks."
+    assert audit == [("validate", [42]), ("hydrate", [42]), ("complete", [])]
