@@ -8,18 +8,16 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.worker.components import Pool
 
-from chatagent.agent import Agent
-from chatagent.agent.task import Task
 from chatagent.celery.producer import DEFAULT_KEY_PREFIX, make_producer
 from chatagent.celery.service import Options, Service, direct_queue
-from chatagent.runtime.kind import by_id
+from chatagent.runtime.kind import Kind, by_id
 from chatagent.runtime.port import Backend
 
 
 def make_app(
-    agents: Iterable[Agent[Any]],
+    agents: Iterable[Kind],
     *,
-    tasks: Iterable[Task[Any, Any]] = (),
+    tasks: Iterable[Kind] = (),
     backend: Backend,
     broker_url: str,
     key_prefix: str = DEFAULT_KEY_PREFIX,
@@ -38,8 +36,8 @@ def make_app(
 def mount(
     app: Celery,
     *,
-    agents: Iterable[Agent[Any]],
-    tasks: Iterable[Task[Any, Any]] = (),
+    agents: Iterable[Kind],
+    tasks: Iterable[Kind] = (),
     backend: Backend,
     options: Options | None = None,
 ) -> Service:
