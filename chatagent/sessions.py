@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -17,7 +17,7 @@ from chatagent.client import AsyncChat, Chat, Limits
 from chatagent.client.handle import AsyncHandle, Handle
 from chatagent.client.message import Content, user_message
 from chatagent.client.outbox import Record
-from chatagent.client.session_call import Filters, Start
+from chatagent.client.session_call import ListFilters, Start
 from chatagent.client.session_call import close as close_call
 from chatagent.client.session_call import page as page_call
 from chatagent.client.session_call import retrieve as retrieve_call
@@ -32,6 +32,7 @@ __all__ = [
     "AsyncHandle",
     "AsyncSessions",
     "Handle",
+    "ListFilters",
     "Record",
     "SessionItem",
     "SessionPage",
@@ -97,22 +98,21 @@ class Sessions:
         """Close a session for good; the first reason stays. Raises: NotFound."""
         return read_item(self._chat.run(close_call(self._chat.gateway, chat_id, reason)))
 
-    def list(self, **filters: Any) -> Iterator[SessionItem]:
-        """All sessions that fit, last active first: `agent tag user status chat_id limit cursor` (see `page`)."""
-        wanted: Filters | None = Filters(**filters)
-        while wanted is not None:
-            found = self._page(wanted)
+    def list(self, **filters: Unpack[ListFilters]) -> Iterator[SessionItem]:
+        """All sessions that fit, last active first."""
+        following: str | None = filters.get("cursor")
+        while True:
+            found = self._page({**filters, "cursor": following})
             yield from found.sessions
-            wanted = wanted.after(found.next) if found.next is not None else None
+            following = found.next
+            if following is None:
+                return
 
-    def page(self, **filters: Any) -> SessionPage:
-        """One page of `limit` sessions (20, at most 100); `next` is the cursor of the page after it.
+    def page(self, **filters: Unpack[ListFilters]) -> SessionPage:
+        """One page of `limit` sessions (20, at most 100); `next` and `previous` are the cursors of its neighbours."""
+        return self._page(filters)
 
-        `status`: `active` or `closed`; of active ones also `idle`, `queued`, `running`.
-        """
-        return self._page(Filters(**filters))
-
-    def _page(self, wanted: Filters) -> SessionPage:
+    def _page(self, wanted: ListFilters) -> SessionPage:
         return read_page(self._chat.run(page_call(self._chat.gateway, wanted)))
 
     def open(self, chat_id: str) -> Handle:
@@ -182,20 +182,22 @@ class AsyncSessions:
         """Close a session for good; the first reason stays."""
         return read_item(await self._chat.run(close_call(self._chat.gateway, chat_id, reason)))
 
-    async def list(self, **filters: Any) -> AsyncIterator[SessionItem]:
+    async def list(self, **filters: Unpack[ListFilters]) -> AsyncIterator[SessionItem]:
         """All sessions that fit, last active first; filters as in `Sessions.list`."""
-        wanted: Filters | None = Filters(**filters)
-        while wanted is not None:
-            found = await self._page(wanted)
+        following: str | None = filters.get("cursor")
+        while True:
+            found = await self._page({**filters, "cursor": following})
             for each in found.sessions:
                 yield each
-            wanted = wanted.after(found.next) if found.next is not None else None
+            following = found.next
+            if following is None:
+                return
 
-    async def page(self, **filters: Any) -> SessionPage:
-        """One page; `next` is the cursor of the page after it."""
-        return await self._page(Filters(**filters))
+    async def page(self, **filters: Unpack[ListFilters]) -> SessionPage:
+        """One page; `next` and `previous` are the cursors of its neighbours."""
+        return await self._page(filters)
 
-    async def _page(self, wanted: Filters) -> SessionPage:
+    async def _page(self, wanted: ListFilters) -> SessionPage:
         return read_page(await self._chat.run(page_call(self._chat.gateway, wanted)))
 
     def open(self, chat_id: str) -> AsyncHandle:
@@ -235,13 +237,13 @@ def close(chat_id: str, reason: str | None = None) -> SessionItem:
         return sessions.close(chat_id, reason)
 
 
-def list(**filters: Any) -> Iterator[SessionItem]:
+def list(**filters: Unpack[ListFilters]) -> Iterator[SessionItem]:
     """All sessions that fit, last active first: see `Sessions.list`."""
     with Sessions() as sessions:
         yield from sessions.list(**filters)
 
 
-def page(**filters: Any) -> SessionPage:
+def page(**filters: Unpack[ListFilters]) -> SessionPage:
     """One page of sessions and the cursor of the next: see `Sessions.page`."""
     with Sessions() as sessions:
         return sessions.page(**filters)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from chatagent.client.gateway import SESSIONS, Gateway
+from chatagent.client.session_item import BEFORE
 from chatagent.client.want import Call, Reply, Steps
+from chatagent.duration import Duration, seconds
 from chatagent.ids import new_id
+
+#: Sessions of one page.
+PAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +32,46 @@ class Start:
     preload: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which sessions are listed; None is any."""
+class ListFilters(TypedDict, total=False):
+    """Which sessions are listed; of several values of a filter one is enough."""
 
-    agent: str | None = None
-    tag: str | None = None
-    user: str | None = None
-    status: str | None = None
-    chat_id: str | None = None
-    limit: int = 20
-    cursor: str | None = None
+    agent: Any
+    """An agent or its id, or several."""
+    tag: str | Sequence[str]
+    user: str
+    status: str | Sequence[str]
+    """`active` or `closed`; of active ones also `idle`, `queued`, `running`."""
+    chat_id: str
+    period: Duration
+    """Those that were made since then: `"7d"`."""
+    from_: datetime
+    to: datetime
+    """Those that were made between these times."""
+    limit: int
+    """Sessions of one page (20, at most 100)."""
+    cursor: str | None
+    """`next` of an earlier page, or `previous`."""
 
-    def after(self, cursor: str | None) -> Filters:
-        """The same, from a place on."""
-        return replace(self, cursor=cursor)
 
-    @property
-    def query(self) -> dict[str, str]:
-        """As the gateway reads them."""
-        named = {
-            "filter[taskIdentifier]": self.agent,
-            "filter[tags]": self.tag,
-            "filter[user]": self.user,
-            "filter[status]": self.status.upper() if self.status is not None else None,
-            "filter[externalId]": self.chat_id,
-            "page[size]": str(self.limit),
-            "page[after]": self.cursor,
-        }
-        return {name: value for name, value in named.items() if value is not None}
+def filter_query(filters: ListFilters) -> dict[str, str]:
+    """The filters as the gateway reads them."""
+    agents = [each if isinstance(each, str) else each.id for each in _several(filters.get("agent"))]
+    made_from = filters.get("from_")
+    if "period" in filters:
+        made_from = datetime.now(UTC) - timedelta(seconds=seconds(filters["period"]))
+    cursor = filters.get("cursor") or ""
+    named = {
+        "filter[taskIdentifier]": ",".join(agents),
+        "filter[tags]": ",".join(_several(filters.get("tag"))),
+        "filter[user]": filters.get("user"),
+        "filter[status]": ",".join(_several(filters.get("status"))).upper(),
+        "filter[externalId]": filters.get("chat_id"),
+        "filter[createdAt][from]": _ms(made_from),
+        "filter[createdAt][to]": _ms(filters.get("to")),
+        "page[size]": str(filters.get("limit", PAGE)),
+        "page[before]" if cursor.startswith(BEFORE) else "page[after]": cursor.removeprefix(BEFORE),
+    }
+    return {name: value for name, value in named.items() if value}
 
 
 def start(gateway: Gateway, wanted: Start) -> Steps[dict[str, Any]]:
@@ -92,9 +109,9 @@ def close(gateway: Gateway, chat_id: str, reason: str | None) -> Steps[dict[str,
     return (yield from gateway.json("POST", f"{_path(chat_id)}/close", body))
 
 
-def page(gateway: Gateway, filters: Filters) -> Steps[dict[str, Any]]:
-    """One page: `data`, and `pagination.next` where there are more."""
-    return (yield from gateway.json("GET", SESSIONS, None, **filters.query))
+def page(gateway: Gateway, filters: ListFilters) -> Steps[dict[str, Any]]:
+    """One page: `data`, and `pagination` with `next` and `previous` where there are more."""
+    return (yield from gateway.json("GET", SESSIONS, None, **filter_query(filters)))
 
 
 def append(gateway: Gateway, chat_id: str, log: str, record: Mapping[str, Any]) -> Steps[dict[str, Any]]:
@@ -103,6 +120,17 @@ def append(gateway: Gateway, chat_id: str, log: str, record: Mapping[str, Any]) 
     call = Call("POST", path, dict(record), headers={"X-Part-Id": new_id()})
     reply: Reply = yield from gateway.ask(call)
     return gateway.told(reply)
+
+
+def _several(given: Any) -> list[Any]:
+    """One value or several, as a list."""
+    if given is None:
+        return []
+    return list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
+
+
+def _ms(at: datetime | None) -> str | None:
+    return None if at is None else str(int(at.timestamp() * 1000))
 
 
 def _path(chat_id: str) -> str:

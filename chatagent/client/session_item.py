@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+#: Marks a cursor of ours that leads back.
+BEFORE = "before:"
+
 
 @dataclass(frozen=True, slots=True)
 class SessionItem:
@@ -33,10 +36,11 @@ class SessionItem:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Sessions of one page, and the cursor of the next; None when this is the last."""
+    """Sessions of one page, and the cursors of its neighbours; None where there is none."""
 
     sessions: tuple[SessionItem, ...]
     next: str | None = None
+    previous: str | None = None
 
 
 def read_item(told: Mapping[str, Any]) -> SessionItem:
@@ -64,7 +68,13 @@ def read_item(told: Mapping[str, Any]) -> SessionItem:
 
 def read_page(told: Mapping[str, Any]) -> SessionPage:
     """A page from the gateway's answer."""
-    return SessionPage(tuple(read_item(each) for each in told["data"]), told["pagination"].get("next"))
+    pages = told["pagination"]
+    previous = pages.get("previous")
+    return SessionPage(
+        tuple(read_item(each) for each in told["data"]),
+        pages.get("next"),
+        None if previous is None else f"{BEFORE}{previous}",
+    )
 
 
 def _time(text: str) -> datetime:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import psutil
 import pytest
 
-from chatagent import auth, sessions
+from chatagent import auth, chat, sessions
 from chatagent.errors import Busy, Closed, ConfigError, NotFound
 from chatagent.sessions import AsyncSessions, Sessions
 from tests.flask.gateway_app import SECRET
@@ -74,6 +75,32 @@ def test_listings_are_narrowed_and_come_in_pages(place: GatewayProcess, worker: 
     assert page.next is not None
     rest = sessions.page(user="ben", limit=2, cursor=page.next)
     assert ([each.chat_id for each in rest.sessions], rest.next) == (["c0"], None)
+    assert rest.previous is not None
+    back = sessions.page(user="ben", limit=2, cursor=rest.previous)
+    assert [each.chat_id for each in back.sessions] == ["c4", "c2"]
+
+
+@chat.agent("echo")
+async def echoing(turn: chat.Turn[Any]) -> str:
+    return ""
+
+
+def test_listings_take_several_values_and_times(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    for number, agent in enumerate(["echo", "other", "echo"]):
+        sessions.start(agent, chat_id=f"c{number}", tags=[f"t{number}", "all"])
+    sessions.close("c0")
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    cases: list[tuple[sessions.ListFilters, list[str]]] = [
+        ({"tag": ["t0", "t1"]}, ["c1", "c0"]),
+        ({"agent": ["echo", "other"], "status": ["idle", "closed"]}, ["c2", "c1", "c0"]),
+        ({"agent": echoing}, ["c2", "c0"]),
+        ({"period": "1h", "tag": "all"}, ["c2", "c1", "c0"]),
+        ({"from_": now + hour}, []),
+        ({"from_": now - hour, "to": now + hour, "status": "closed"}, ["c0"]),
+        ({"to": now - hour}, []),
+    ]
+    for filters, found in cases:
+        assert sorted(each.chat_id for each in sessions.list(**filters)) == sorted(found), filters
 
 
 def test_a_handle_sends_and_follows_over_turns_until_the_close(place: GatewayProcess, worker: ScriptedWorker) -> None:
