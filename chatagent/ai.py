@@ -75,8 +75,9 @@ def tool_execute(task: Task[Any, Out]) -> Callable[[Any], Any]:
     """An `execute` for a tool: it runs `task` as a durable run of its own and waits for its output.
 
     The task finds the tool call, the chat and the locals of the parent. A call that is repeated after a crash of the
-    parent comes back to the same run. A task that fails is an error of the tool.
+    parent comes back to the same run. A task that fails is an error of the tool. Raises: ConfigError.
     """
+    _check(task, Task, "tool_execute runs tasks")
 
     async def execute(value: Any) -> Out:
         return (await task.trigger_and_wait(value, idempotency_key=_call_key())).unwrap()
@@ -94,6 +95,7 @@ def tool(
     title: str | None = None,
 ) -> Tool:
     """A tool made of a task: its schema, its description, and `tool_execute`. Raises: ConfigError."""
+    _check(task, Task, "ai.tool takes a task, ai.agent_tool an agent, @tool a function")
     if not (isinstance(task.schema, type) and issubclass(task.schema, BaseModel)):
         raise ConfigError(f"task {task.id!r} is no tool: give it schema=, a pydantic model")
     return Tool(
@@ -121,7 +123,9 @@ def agent_tool(
     Its message grows in the card of the call as preliminary output; the output is the whole message, of which the
     model reads the text. The chat belongs to this chat and this tool (and the `conversation` that the model names), so
     the agent remembers. A stop reaches it; a call that is repeated after a crash comes back to its answer.
+    Raises: ConfigError.
     """
+    _check(agent, Agent, "ai.agent_tool takes an agent, ai.tool a task, @tool a function")
     tool_name = name or _NOT_IN_NAMES.sub("_", agent.id)
 
     async def execute(value: AgentInput) -> AsyncIterator[dict[str, Any]]:
@@ -181,6 +185,11 @@ def chat_context_or_raise(agent: Agent[C]) -> ChatContext[C]:
         continuation=context.continuation,
         client_data=agent.read_client_data(context.client_data),
     )
+
+
+def _check(given: Any, wanted: type, told: str) -> None:
+    if not isinstance(given, wanted):
+        raise ConfigError(f"{told}: {given!r} is none")
 
 
 def _trace() -> Trace | None:

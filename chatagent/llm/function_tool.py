@@ -16,6 +16,9 @@ from chatagent.llm.tool import NeedsApproval, ToModelOutput, Tool
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 T = TypeVar("T", bound=Tool)
+
+#: What people hand over in the place of tools.
+_OTHERS = "ai.tool(…) makes a tool of a task, ai.agent_tool(…) of an agent"
 R = TypeVar("R")
 
 
@@ -116,12 +119,12 @@ def _from_function(function: Callable[..., Any], runs: bool, options: Mapping[st
     if isinstance(function, Tool):
         raise ConfigError(f"{function.name} is a tool already")
     if not callable(function):
-        raise ConfigError(f"a tool is made of a function, not of {function!r}")
+        raise ConfigError(f"a tool is made of a function, not of {function!r}; {_OTHERS}")
     known = plain(function)
     docstring = known.__doc__
     name = options.get("name") or known.__name__
     if name in ("__call__", "<lambda>"):
-        raise ConfigError(f"{function!r} has no name that a model could call: give it one, as in tool(name=…)")
+        raise ConfigError(f"{function!r} has no name that a model could call: give it one by tool(name=…); {_OTHERS}")
     documentation = parse(docstring)
     model, unbound = derive_input(function, name, documentation.params)
     given = {

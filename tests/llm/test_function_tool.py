@@ -8,9 +8,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from chatagent import chat
+from chatagent import ai, chat, task
 from chatagent.errors import ConfigError
 from chatagent.llm import Tool, to_tool, to_tools, tool
 from chatagent.llm.call import ToolCall
@@ -191,3 +191,23 @@ def test_what_the_model_reads_is_chosen_by_the_tool(chosen: Any, told: Any) -> N
 def test_a_choice_that_fails_hides_the_output() -> None:
     made = Tool(name="look", to_model_output=lambda output: output["public"])
     assert made.told({"secret": "x"}) == "The output cannot be shown. KeyError: 'public'"
+
+
+@task("index", schema=BaseModel)
+async def index(asked: BaseModel) -> None:
+    """Index."""
+
+
+@chat.agent("clerk")
+async def clerk(turn: chat.Turn[Any]) -> str:
+    return ""
+
+
+def test_what_becomes_a_tool_another_way_is_told_how() -> None:
+    anything: dict[str, Any] = {"task": index, "agent": clerk, "function": search}
+    for given in (anything["task"], anything["agent"]):
+        with pytest.raises(ConfigError, match=r"ai\.tool\(…\) makes a tool of a task, ai\.agent_tool\(…\) of an agent"):
+            to_tools([given])
+    for make, wrong in ((ai.tool, "agent"), (ai.tool, "function"), (ai.agent_tool, "task"), (ai.tool_execute, "agent")):
+        with pytest.raises(ConfigError, match=r"takes a|runs tasks"):
+            make(anything[wrong])
