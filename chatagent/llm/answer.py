@@ -34,7 +34,7 @@ class Answer:
 
 
 class LiveAnswer:
-    """An answer as it comes. `work` emits its chunks; it is cancelled on abort, or when its last reader leaves early."""
+    """An answer as it comes. `work` emits its chunks; an abort cancels it, or its last reader by leaving early."""
 
     def __init__(self, work: Callable[[LiveAnswer, bool], Awaitable[None]], signal: AbortSignal | None) -> None:
         self.answer = Answer()
