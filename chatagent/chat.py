@@ -4,66 +4,62 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chatagent.agent import (
+from chatagent.agent import stream
+from chatagent.agent.action import TurnRequest, turn
+from chatagent.agent.agent import Agent, agent
+from chatagent.agent.event import (
     Action,
-    Agent,
     BeforeTurnComplete,
     Boot,
     ChatResume,
     ChatStart,
     ChatSuspend,
-    ChatTaskPayload,
     Compacted,
-    CustomAgent,
-    History,
     HydrateMessages,
-    Local,
-    LoopTurn,
-    MessageAccumulator,
-    PendingBatch,
-    PendingMessages,
+    ModelMessage,
     PendingToolCall,
     Preload,
     PrepareMessages,
     Recovery,
     RecoveryBoot,
     RunContext,
-    StreamOptions,
-    ToolsFor,
-    Turn,
     TurnComplete,
-    TurnRequest,
     TurnStart,
+    UIMessage,
     ValidateMessages,
     Writer,
-    close,
-    create_session,
+)
+from chatagent.agent.history import History, upsert_incoming_message
+from chatagent.agent.injection import inject
+from chatagent.agent.local import Local, local
+from chatagent.agent.loop import ChatTaskPayload, CustomAgent, custom_agent
+from chatagent.agent.loop_message import (
+    MessageAccumulator,
+    cleanup_aborted_parts,
     create_stop_signal,
+    messages,
+    pipe_and_capture,
+    to_model_messages,
+    write_turn_complete,
+)
+from chatagent.agent.loop_turn import LoopTurn, create_session
+from chatagent.agent.options import PendingBatch, PendingMessages, StreamOptions, ToolsFor
+from chatagent.agent.suggestion import suggest
+from chatagent.agent.turn import (
+    Turn,
+    close,
     current_turn,
-    custom_agent,
     defer,
     end_run,
-    inject,
+    history,
     is_stopped,
-    messages,
     pipe,
-    pipe_and_capture,
     prompt,
     response,
     set_idle_timeout,
     set_turn_timeout,
     set_ui_message_stream_options,
-    stream,
-    upsert_incoming_message,
-    write_turn_complete,
 )
-from chatagent.agent.action import turn
-from chatagent.agent.agent import agent
-from chatagent.agent.event import ModelMessage, UIMessage
-from chatagent.agent.local import local
-from chatagent.agent.loop_message import cleanup_aborted_parts, to_model_messages
-from chatagent.agent.suggestion import suggest
-from chatagent.agent.turn import history
 from chatagent.duration import Duration
 from chatagent.thread import wait
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar, Unpack, get_args, overload
@@ -10,6 +9,7 @@ from typing import Any, TypeVar, Unpack, get_args, overload
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
+from chatagent.agent.check import checked_id, first_fault
 from chatagent.agent.data_part import DataParts
 from chatagent.agent.event import C
 from chatagent.agent.hook import HOOKS, HookOptions, Hooks
@@ -23,12 +23,10 @@ from chatagent.record import Busy
 
 M = TypeVar("M", bound=BaseModel)
 
-Run = Callable[[Turn[C]], Any]
+AgentFunction = Callable[[Turn[C]], Any]
 #: Tools of an agent: the same for all turns, or what a function gives for one.
 Tools = Sequence[Any] | Mapping[str, Any] | Callable[[ToolsFor[C]], Any]
 
-#: Agent ids are Celery task names and part of token scopes.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _FIELDS = [field.name for field in fields(AgentOptions)]
 #: Options that authors write as durations, and the fields that keep them.
 _DURATIONS = {name.removesuffix("_s"): name for name in _FIELDS if name.endswith("_s")}
@@ -89,11 +87,9 @@ class AgentKeywords(HookOptions[C], total=False):
 class Agent(Hooks[C]):
     """One agent. Its id is the name of its Celery task, so Flower groups turns by agent."""
 
-    def __init__(self, id: str, run: Run[C], options: AgentOptions | None = None) -> None:
+    def __init__(self, id: str, run: AgentFunction[C], options: AgentOptions | None = None) -> None:
         super().__init__()
-        if not _ID.fullmatch(id):
-            raise ConfigError(f"agent id {id!r}: use letters, digits, '.', '_' and '-', at most 128")
-        self.id = id
+        self.id = checked_id("agent", id)
         self.run = run
         self.options = options or AgentOptions()
         self._client_data = _adapter(id, "client_data", self.options.client_data)
@@ -123,14 +119,16 @@ class Agent(Hooks[C]):
 
 
 @overload
-def agent(id: str, *, client_data: type[M], **settings: Unpack[AgentKeywords[M]]) -> Callable[[Run[M]], Agent[M]]: ...
+def agent(
+    id: str, *, client_data: type[M], **settings: Unpack[AgentKeywords[M]]
+) -> Callable[[AgentFunction[M]], Agent[M]]: ...
 @overload
 def agent(
     id: str, *, client_data: None = ..., **settings: Unpack[AgentKeywords[Any]]
-) -> Callable[[Run[Any]], Agent[Any]]: ...
+) -> Callable[[AgentFunction[Any]], Agent[Any]]: ...
 def agent(
     id: str, *, client_data: Any = None, **settings: Unpack[AgentKeywords[Any]]
-) -> Callable[[Run[Any]], Agent[Any]]:
+) -> Callable[[AgentFunction[Any]], Agent[Any]]:
     """Make the decorated function an agent: it is called once per turn and returns (or pipes) a stream.
 
     The function may be a coroutine function, a plain function (it runs in a thread), or a generator of either kind.
@@ -145,7 +143,7 @@ def agent(
             hooks.add(name, hook)  # type: ignore[type-var]
     options = read_options(id, {**given, "client_data": client_data})
 
-    def make(run: Run[Any]) -> Agent[Any]:
+    def make(run: AgentFunction[Any]) -> Agent[Any]:
         made: Agent[Any] = Agent(id, run, options)
         for name in HOOKS:
             for hook in hooks.of(name):
@@ -204,6 +202,5 @@ def _validated(schema: TypeAdapter[Any], value: Any, name: str) -> Any:
     try:
         return schema.validate_python(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(step) for step in (name, *first["loc"]))
-        raise BadRequest(first["msg"], field=place) from error
+        place, why = first_fault(error, name)
+        raise BadRequest(why, field=place) from error

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from chatagent.agent.check import first_fault
 from chatagent.errors import ConfigError
 from chatagent.ui import decode, encode_value
 from chatagent.ui.merge import merge_metadata
@@ -93,7 +94,6 @@ def _checked(adapter: TypeAdapter[Any], value: Any, what: str, where: str) -> An
     try:
         return adapter.dump_python(adapter.validate_python(value), mode="json", by_alias=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        reason = f"{place}: {first['msg']}" if place else first["msg"]
+        place, why = first_fault(error)
+        reason = f"{place}: {why}" if place else why
         raise ConfigError(f"{what}: {reason}; write what {where} says, or change the model") from error

@@ -15,6 +15,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaError, to_json
 
+from chatagent.agent.check import first_fault
 from chatagent.errors import ConfigError
 
 T = TypeVar("T")
@@ -195,10 +196,9 @@ class Local(Generic[T]):
         try:
             checked = self._adapter.validate_python(value)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = "".join(f".{step}" for step in first["loc"])
+            place, why = first_fault(error)
             told = f"{self!r} takes a {_name(self._type)}, not this {_name(type(value))}"
-            raise ConfigError(f"{told}: {place[1:] + ': ' if place else ''}{first['msg']}") from error
+            raise ConfigError(f"{told}: {place + ': ' if place else ''}{why}") from error
         # The author keeps the very list or dict that was given.
         return value if type(value) in _CONTAINERS and checked == value else checked
 

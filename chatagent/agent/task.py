@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import random
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, get_type_hints, overload
@@ -15,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from chatagent.agent.agent import AgentKeywords
+from chatagent.agent.check import checked_id, first_fault
 from chatagent.agent.loop import ChatTaskPayload, CustomAgent
 from chatagent.agent.parameter import first_annotation
 from chatagent.agent.suggestion import no_option
@@ -27,8 +27,6 @@ from chatagent.ids import new_id
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-#: Task ids are names of Celery tasks, as agent ids are.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 #: Bytes of JSON that a payload and an output may have.
 MAX_BYTES = 1024 * 1024
 #: Options that authors write as durations.
@@ -111,9 +109,7 @@ class Task(Generic[In, Out]):
     """One task. Its id is the name of its Celery task, so Flower groups runs by task."""
 
     def __init__(self, id: str, function: Callable[..., Any], *, schema: Any, options: TaskOptions) -> None:
-        if not _ID.fullmatch(id):
-            raise ConfigError(f"task id {id!r}: use letters, digits, '.', '_' and '-', at most 128")
-        self.id = id
+        self.id = checked_id("task", id)
         self.function = function
         self.options = options
         self.schema, returned, self._takes_run = _signature(id, function, schema)
@@ -159,9 +155,8 @@ class Task(Generic[In, Out]):
         try:
             value: In = self._input.validate_python(sent)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in ("payload", *first["loc"]))
-            raise BadRequest(f"{first['msg']} (task {self.id!r})", field=place) from error
+            place, why = first_fault(error, "payload")
+            raise BadRequest(f"{why} (task {self.id!r})", field=place) from error
         return value
 
     def result(self, run_id: str, ended: Ended) -> Result[Out]:
