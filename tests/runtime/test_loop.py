@@ -30,11 +30,14 @@ def words(turn: LoopTurn) -> str:
 
 
 def test_a_loop_keeps_its_variables_from_turn_to_turn(redis_url: str) -> None:
+    continued: list[bool] = []
+
     @custom_agent("counting")
     async def counting(payload: ChatTaskPayload) -> None:
         count = 0
         async for turn in create_session(payload):
             count += 1
+            continued.append(turn.continuation)
             await turn.complete(f"{count}: {words(turn)} of {len(turn.ui_messages)}")
 
     async def test(world: World) -> None:
@@ -42,6 +45,7 @@ def test_a_loop_keeps_its_variables_from_turn_to_turn(redis_url: str) -> None:
         async with world.engine(counting) as engine:
             assert await world.turn(engine, session, "one", "u1") == "completed"
             assert await world.turn(engine, session, "two", "u2") == "completed"
+        assert continued == [False, False], "it is the chat's first run"
         assert text_of(world.history(session)) == ["one", "1: one of 1", "two", "2: two of 3"]
         controls = [record.control for record in world.side.outbox.read(session.id, -1)]
         assert controls.count("turn-complete") == 2
