@@ -18,6 +18,8 @@ endif
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' $(or $(UV),uv) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate $(LOCK_ARGS)
 
+# Processes that share the tests.
+JOBS ?= 2
 NPM_CI := npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 
 .DEFAULT_GOAL := help
@@ -29,8 +31,8 @@ help: ## List the targets
 run: setup ui ## Start everything and open the page (ARGS="--port 8123 --no-open")
 	@$(BIN)/chatagent dev $(ARGS)
 
-test: setup-dev ui ## Run the test suite (ARGS="-k name")
-	@$(BIN)/python -m pytest --ignore=tests/chaos $(ARGS)
+test: setup-dev ui ## Run the test suite (ARGS="-k name"; JOBS=0: in one process)
+	@$(BIN)/python -m pytest -n $(JOBS) --ignore=tests/chaos $(ARGS)
 
 lint: setup-dev ## Check style
 	@$(BIN)/ruff check .

@@ -8,12 +8,35 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, Page, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.browser import ARGUMENTS, find_chromium
 from tests.node import Node, find_node
 from tests.redis_server import RedisServer, discard, find_redis, new_redis
 from tests.stack import Stack
+
+# The same examples in every run, however slow the machine; `--hypothesis-profile=default` looks for new ones.
+settings.load_profile("ci")
+
+#: Folders whose tests share a fleet. Where tests run in several processes, one of them gets all of a folder.
+TOGETHER = tuple(f"tests/{name}/" for name in ("chaos", "e2e", "frontend", "trigger"))
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # its package has no types
+    """Hands out whole files, so that what their tests share is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    """Decides who runs what with `-n 2`."""
+    return Scheduler(config, log)
 
 
 def missing(tool: str) -> NoReturn:
@@ -71,9 +94,9 @@ def node() -> Node:
     return find_node() or missing("node >= 20.19 with npm")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless browser. For one test: while it is there its event loop runs in our thread, and no other can."""
+    """A headless browser. For one file: while it is there its event loop runs in our thread, and no other can."""
     binary = find_chromium() or missing("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=binary, headless=True, args=list(ARGUMENTS))

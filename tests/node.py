@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,11 +39,18 @@ class Node:
 
     def install(self, folder: Path) -> Path:
         """`npm ci` in a folder with a lock file, unless that lock is installed there already. Raises: InstallError."""
-        lock = (folder / "package-lock.json").read_bytes()
+        wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+        if folder not in self._installed:
+            with _alone(folder):
+                self._install(folder, wanted)
+            self._installed.add(folder)
+        return folder
+
+    def _install(self, folder: Path, wanted: str) -> None:
+        """`npm ci`, unless what is `wanted` is there."""
         stamp = folder / "node_modules" / ".installed"
-        wanted = hashlib.sha256(lock).hexdigest()
-        if folder in self._installed or (stamp.exists() and stamp.read_text() == wanted):
-            return folder
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
         command = [self.npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
         done = subprocess.run(
             command, cwd=folder, env=self.environment, capture_output=True, text=True, timeout=_INSTALL_S, check=False
@@ -47,8 +58,6 @@ class Node:
         if done.returncode:
             raise InstallError(f"npm ci failed in {folder}:\n{done.stderr[-4000:]}")
         stamp.write_text(wanted)
-        self._installed.add(folder)
-        return folder
 
     def run(self, script: Path, *args: str, timeout_s: float = 120.0, check: bool = True) -> str:
         """Run a script in its folder; gives its standard output, and fails with its errors."""
@@ -73,6 +82,15 @@ def find_node() -> Node | None:
         if binary and npm and _version(binary) >= OLDEST:
             return Node(binary, npm)
     return None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other processes from the folder: tests may run in several."""
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"ca-npm-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _version(binary: str) -> tuple[int, ...]:
