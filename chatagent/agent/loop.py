@@ -14,7 +14,7 @@ from typing import Any, Protocol, Unpack
 
 from chatagent.agent.agent import Agent, AgentKeywords, read_options
 from chatagent.agent.event import UIMessage
-from chatagent.agent.hook import HOOKS
+from chatagent.agent.hook import HOOKS, F
 from chatagent.agent.parameter import annotation, check_takes, second_parameter
 from chatagent.agent.task_run import TaskRun
 from chatagent.agent.turn import Turn, find_turn
@@ -129,12 +129,16 @@ class CustomAgent(Agent[Any]):
         self._what = f"{'the chat task' if gives_run else 'custom agent'} {id!r}"
         if not inspect.iscoroutinefunction(run):
             raise ConfigError(f"{self._what}: its function must be `async def`; it waits for messages")
-        hooks = [name for name in HOOKS if name in settings]
-        if hooks:
-            raise ConfigError(f"{self._what} has no hooks ({', '.join(hooks)}): write that code into its loop")
+        for name in HOOKS:
+            if settings.get(name) is not None:
+                self.add(name, run)
         self._second = second_parameter(run)
         self._wants_run = self._second is not None and _wants_run(run, self._second.name, gives_run)
         super().__init__(id, run, read_options(id, {**settings, "client_data": client_data}))
+
+    def add(self, name: str, hook: F) -> F:
+        """Raises: ConfigError."""
+        raise ConfigError(f"{self._what} has no hooks ({name}): write that code into its loop")
 
     async def start(self, payload: ChatTaskPayload, signal: AbortSignal) -> None:
         """Call the function, once per run."""

@@ -137,6 +137,8 @@ def test_a_loop_that_cannot_be_called_is_told() -> None:
         chat.custom_agent("c")(three)
     with pytest.raises(ConfigError, match="no hooks"):
         chat.custom_agent("c", on_boot=print)(right)
+    with pytest.raises(ConfigError, match=r"no hooks \(on_turn_complete\)"):
+        chat.custom_agent("c")(right).on_turn_complete(print)
 
 
 def test_a_name_of_the_docs_is_told_where_it_is_looked_for() -> None:
