@@ -87,11 +87,12 @@ class OutStream:
         """The record after which the stream starts.
 
         Who has never read and comes while a turn runs wants that turn alone: the client would put what it is shown of
-        the turn before into the new answer. A cursor past the end is that of a log which lost its end.
+        the turn before into the new answer. A cursor past the end is that of a log which lost its end: it says nothing.
         """
-        if self._asked.cursor is not None:
-            return min(self._asked.cursor, now.out_seq)
-        if self._asked.latest:
+        cursor = self._asked.cursor
+        if cursor is not None and cursor <= now.out_seq:
+            return cursor
+        if self._asked.latest or (cursor is not None and self._asked.peek and now.status == "idle"):
             return now.out_seq
         return now.complete_seq if now.status != "idle" else -1
 

@@ -1,6 +1,6 @@
 // What a chat needs every day: turns, lost connections, stops, reloads, tokens.
 import {
-  AgentChat, Chat, accessToken, auth, chatId, gate, given, makeChat, makeFetch, makeTransport, open, requests, rest, secret, sessions,
+  AgentChat, Chat, accessToken, auth, chatId, ending, gate, given, makeChat, makeFetch, makeTransport, open, requests, rest, secret, sessions,
   startSession, textOf, texts, until, url,
 } from './client.mjs';
 
@@ -187,7 +187,7 @@ export const scenarios = {
   async expiry() {
     await startSession();
     const scopes = { read: { sessions: chatId }, write: { sessions: chatId } };
-    const short = await auth.createPublicToken({ scopes, expirationTime: '2s' });
+    const short = await auth.createPublicToken({ scopes, expirationTime: ending() });
     let asked = 0;
     const chat = makeChat({
       sessions: { [chatId]: { publicAccessToken: short } },

@@ -63,12 +63,17 @@ def clients(node: Node) -> Node:
 @pytest.fixture(params=RELEASES)
 def run(request: pytest.FixtureRequest, clients: Node, server: Server, tmp_path: Path) -> Run:
     """Runs scenarios with one release of the client."""
+    return runner(clients, server, tmp_path, request.param)
+
+
+def runner(clients: Node, server: Server, folder: Path, release: str) -> Run:
+    """How scenarios are run with one release; files of theirs are in `folder`."""
 
     def run_scenario(scenario: str, task: str = "parrot", **further: Any) -> tuple[str, Any]:
         chat_id = f"{scenario}/{secrets.token_hex(3)}"
-        given = {"sdk": request.param, "scenario": scenario, "task": task, "chatId": chat_id, **further}
-        given |= {"url": server.url, "secret": SECRET, "gate": str(tmp_path / "gate")}
-        told = clients.run(FOLDER / "driver.mjs", json.dumps(given), timeout_s=60)
+        given = {"sdk": release, "scenario": scenario, "task": task, "chatId": chat_id, **further}
+        given |= {"url": server.url, "secret": SECRET, "gate": str(folder / "gate")}
+        told = clients.run(FOLDER / "driver.mjs", json.dumps(given), timeout_s=120)
         return chat_id, json.loads(told)
 
     return run_scenario

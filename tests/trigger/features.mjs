@@ -62,18 +62,23 @@ export const scenarios = {
     latest.chat.sendMessage({ text: `call wait_for {"path": "${gate}"}` });
     const called = () => latest.chat.messages.at(-1)?.parts.some(part => part.type === 'tool-wait_for');
     await until(() => called() && latest.chat.status === 'streaming', 'the tool call');
-    latest.pending.steer('be brief');
+    // What was steered is called too, so that the hook sees it in an answer that goes on: one that ends with the marker
+    // in the same rendering makes it send the message again.
+    const more = `call wait_for {"path": "${gate}-2"}`;
+    latest.pending.steer(more);
     await until(() => latest.pending.pending.length === 1, `the pending message (${latest.chat.status})`);
     const shown = latest.pending.pending.map(each => [each.text, each.mode]);
     await until(() => requests.filter(([path]) => path === 'in/append').length === 2, 'the steering message to be sent');
     open();
+    await until(() => latest.pending.pending.length === 0, 'the steered message in the answer');
+    writeFileSync(`${gate}-2`, '');
     await until(() => latest.chat.status === 'ready', 'the end');
     const answer = latest.chat.messages.at(-1);
     const points = answer.parts.filter(part => latest.pending.isInjectionPoint(part));
     const injected = points.flatMap(part => latest.pending.getInjectedMessages(part).map(each => each.text));
     const left = latest.pending.pending.length;
     root.unmount();
-    return { shown, injected, left, kinds: answer.parts.map(part => part.type), text: textOf(answer), count: latest.chat.messages.length };
+    return { more, shown, injected, left, kinds: answer.parts.map(part => part.type), text: textOf(answer), count: latest.chat.messages.length };
   },
 
   async tools() {

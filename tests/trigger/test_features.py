@@ -28,8 +28,8 @@ def test_a_send_that_races_an_action_gets_its_answer(run: Run) -> None:  # 38
 
 def test_a_steering_message_of_the_hook_joins_the_running_answer(run: Run, server: Server) -> None:
     chat_id, seen = run("pending", "helper")
-    assert seen["shown"] == [["be brief", "steering"]]
-    assert (seen["injected"], seen["left"], seen["count"]) == (["be brief"], 0, 2)
+    assert seen["shown"] == [[seen["more"], "steering"]]
+    assert (seen["injected"], seen["left"], seen["count"]) == ([seen["more"]], 0, 2)
     assert "data-pending-message-injected" in seen["kinds"]
     assert len(stored(server, chat_id)) == 2
 

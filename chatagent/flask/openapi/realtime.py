@@ -45,7 +45,7 @@ OPERATIONS: dict[str, Operation] = {
         _TAG,
         "Append a record to a chat's inbox",
         {200: json_answer(obj({"ok": BOOLEAN}, {"seq": integer(0)}), "`seq` is the number of the message.")},
-        (*OF_CHAT, *WITH_BODY, CLOSED, BUSY),
+        (*OF_CHAT, *WITH_BODY, CLOSED, BUSY, CONFLICT),
         body={
             "anyOf": [
                 obj({"kind": tag("message"), "payload": _PAYLOAD}),
