@@ -94,7 +94,12 @@ class Intake:
             self._become(hydrated)
         history = self._control.history
         turn.messages = await author.prepare(view.convert(history.messages), "run")
-        wanted = await author.act(action)
+        try:
+            wanted = await author.act(action)
+        except Exception:
+            # What it had changed until then is half of something.
+            self._refused = True
+            raise
         if wanted is None:
             return False
         if wanted.message is not None:

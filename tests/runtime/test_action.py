@@ -123,6 +123,32 @@ def test_a_bad_action_is_an_error_and_one_without_a_handler_is_none(redis_url: s
     live(redis_url, test)
 
 
+def test_an_action_that_fails_changes_nothing(redis_url: str) -> None:
+    @chat.agent("clumsy")
+    async def clumsy(turn: chat.Turn[Any]) -> str:
+        return "hi"
+
+    @clumsy.on_action
+    def act(event: chat.Action[Any, Any]) -> Any:
+        chat.history.set([])
+        if event.action == "raise":
+            raise RuntimeError("in the middle")
+        return "a stream"
+
+    async def test(world: World) -> None:
+        session = world.chat(clumsy)
+        async with world.engine(clumsy) as engine:
+            await world.turn(engine, session, "one", "u1")
+            for action in ("raise", "return"):
+                world.side.inbox.push(session.id, "action", {"action": action})
+                assert await engine.run_turn("clumsy", session.id) == "failed"
+                assert text_of(world.history(session)) == ["one", "hi"]
+            await world.turn(engine, session, "two", "u2")
+        assert text_of(world.history(session)) == ["one", "hi", "two", "hi"]
+
+    live(redis_url, test)
+
+
 def test_an_action_that_returns_a_stream_is_an_error(redis_url: str) -> None:
     @chat.agent("streamer")
     async def streamer(turn: chat.Turn[Any]) -> str:
