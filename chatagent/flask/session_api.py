@@ -16,9 +16,11 @@ from chatagent.flask.message import Send, optional_id, read_json
 from chatagent.flask.query import read_number
 from chatagent.flask.session_list import SESSION_TYPE, read_page, read_query
 from chatagent.flask.session_request import Wanted, read_scopes, read_wanted
+from chatagent.flask.sse import asked_major
 from chatagent.flask.token import session_scopes
 from chatagent.redis.session import Session
 from chatagent.runtime.conversation import page, view
+from chatagent.ui import translate_message
 
 _BASE = "/api/v1/sessions"
 #: Largest request to start a session.
@@ -118,8 +120,9 @@ class SessionApi:
         """The conversation with what is on its way, and from where to go on: `watch` from `out_cursor`.
 
         With `limit` or `before` (a message id) it comes in pages, the newest first; `before` of the answer is the next.
+        `ai` names the generation of clients that shall understand it; without it the messages are as they are stored.
         """
-        session = self.gateway.get(self.gateway.access.identify(request), chat_id)
+        session, major = self.gateway.get(self.gateway.access.identify(request), chat_id), asked_major()
         snapshot = self.gateway.backend.history.read(session.id)
         now = snapshot.session
         messages = view(snapshot.messages, snapshot.unread)
@@ -130,6 +133,8 @@ class SessionApi:
                 read_number(request.args, "limit", default=HISTORY_PAGE, least=1, most=MAX_HISTORY_PAGE),
                 request.args.get("before"),
             )
+        if major is not None:
+            messages = [translate_message(each, major) for each in messages]
         return json_response({**answer, "messages": messages})
 
     def mint(self, chat_id: str) -> Response:

@@ -122,14 +122,19 @@ def answer_stream(
     return response
 
 
-def asked_dialect(send: Send | None = None) -> Dialect:
-    """The generation of clients that reads the stream (`?ai=`); without it, what all of them understand.
-
-    `send` is what the stream answers: it may bring the message that the client goes on with.
-    """
+def asked_major() -> Literal[5, 6, 7] | None:
+    """The generation of clients that reads (`?ai=`). Raises: BadRequest."""
     asked = request.args.get("ai")
     if asked is not None and asked not in _MAJORS:
         raise BadRequest("must be 5, 6 or 7", field="ai")
+    return _MAJORS[asked] if asked is not None else None
+
+
+def asked_dialect(send: Send | None = None) -> Dialect:
+    """How the stream speaks to who reads it; where that is not said, as all clients understand.
+
+    `send` is what the stream answers: it may bring the message that the client goes on with.
+    """
     message = None if send is None else send.payload.get("message")
     held = message["parts"] if message is not None and message["role"] == "assistant" else ()
-    return Dialect(_MAJORS[asked] if asked is not None else None, held=held)
+    return Dialect(asked_major(), held=held)

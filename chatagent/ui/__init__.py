@@ -11,6 +11,7 @@ from chatagent.ui.partial_json import parse_partial_json
 from chatagent.ui.recovery import Recovered, recover
 from chatagent.ui.replay import message_to_chunks, replay
 from chatagent.ui.steering import steering_chunk
+from chatagent.ui.translation import translate_message
 
 __all__ = [
     "FINISH_REASONS",
@@ -32,5 +33,6 @@ __all__ = [
     "steering_chunk",
     "tidy_chunk",
     "to_model_messages",
+    "translate_message",
     "validate_chunk",
 ]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
-from tests.flask.scripted_worker import ScriptedWorker, echo, say
+from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
 from tests.flask.talk import body, chunks_of, until, user
 
 START: dict[str, Any] = {
@@ -139,6 +139,33 @@ def test_a_long_history_is_read_in_pages_backwards(gateway: GatewayProcess, work
         assert before is None
         for wrong in ({"before": "nobody"}, {"limit": "many"}, {"limit": "0"}):
             assert http.get("/api/v1/sessions/c1/history", params=wrong).status_code == 400
+
+
+def test_a_history_comes_in_the_words_of_who_reads(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    def answer(turn: Turn) -> None:
+        call = {"toolCallId": "call1", "toolName": "pay", "input": {}}
+        steered = {"type": "steering-message", "id": "u2", "parts": []}
+        asked = {"type": "tool-approval-request", "toolCallId": "call1", "approvalId": "a1"}
+        turn.commit({"type": "start", "messageId": "a1"}, {"type": "tool-input-available", **call}, asked, steered)
+
+    worker.serve(answer)
+    with gateway.http(gateway.token()) as http:
+        chunks_of(http.post("/api/chat", json=body("c1", "hi")))
+        told = {}
+        for generation in ("", "5", "6", "7"):
+            query = {"ai": generation} if generation else {}
+            messages = http.get("/api/v1/sessions/c1/history", params=query).json()["messages"]
+            assert messages[0] == user("hi")
+            told[generation] = [part.get("state", part["type"]) for part in messages[1]["parts"]]
+        refused = http.get("/api/v1/sessions/c1/history", params={"ai": "4"})
+    injected = "data-pending-message-injected"
+    assert told == {
+        "": ["approval-requested", "steering-message"],
+        "5": ["input-available", "data-tool-approval-request", injected],
+        "6": ["approval-requested", injected],
+        "7": ["approval-requested", "steering-message"],
+    }
+    assert (refused.status_code, refused.json()["field"]) == (400, "ai")
 
 
 def test_servers_get_tokens_with_the_scopes_they_ask_for(gateway: GatewayProcess, worker: ScriptedWorker) -> None:

@@ -1,7 +1,7 @@
 // Type-checks and bundles the snippets of the guide in a folder, for one generation of the AI SDK.
 //
 // argv[2]: {folder, generation: "5" | "6" | "7", entries: {name: file}, define: {name: value}}. Writes `<name>.js`: pages for
-// the browser, with server actions called over HTTP; and `actions.mjs` for Node.
+// the browser, with server actions called over HTTP; and `actions-<generation>.mjs` for Node.
 import { build } from 'esbuild';
 import { resolve } from 'node:path';
 
@@ -18,7 +18,7 @@ const actions = {
       contents: ['startChat', 'readChat', 'mintToken']
         .map(
           name => `export async function ${name}(...args) {
-            const answer = await fetch('/action/${name}', { method: 'POST', body: JSON.stringify(args) });
+            const answer = await fetch('/action/${generation}/${name}', { method: 'POST', body: JSON.stringify(args) });
             if (!answer.ok) throw new Error(await answer.text());
             return answer.json();
           }`,
@@ -54,4 +54,10 @@ await build({
   external: ['node:*'],
   define: { 'process.env.NODE_ENV': '"development"', ...define },
 });
-await build({ ...shared, entryPoints: [`${folder}/actions.ts`], outfile: `${folder}/actions.mjs`, platform: 'node' });
+await build({
+  ...shared,
+  entryPoints: [`${folder}/actions.ts`],
+  outfile: `${folder}/actions-${generation}.mjs`,
+  platform: 'node',
+  define: { 'process.env.NEXT_PUBLIC_AI': define['process.env.NEXT_PUBLIC_AI'] },
+});

@@ -78,7 +78,7 @@ def site(
     expect.set_options(timeout=SHOWN_MS)
     folder = tmp_path_factory.mktemp("site")
     for app in apps.values():
-        for file in (*app.folder.glob("entry-*.js"), app.folder / "actions.mjs"):
+        for file in (*app.folder.glob("entry-*.js"), *app.folder.glob("actions-*.mjs")):
             (folder / file.name.removeprefix("entry-")).write_bytes(file.read_bytes())
     given = json.dumps({"folder": str(folder), "port": site_port})
     env = {"CHATAGENT_URL": server.url, "CHATAGENT_SECRET_KEY": SECRET}

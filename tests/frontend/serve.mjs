@@ -1,12 +1,13 @@
 // An app's own server, as small as one can be: pages, and the server actions of the guide.
 //
 // argv[2]: {folder, port}. `GET /<page>/<chat id>` shows the chat in a page of `<page>.js`, with the messages of the server;
-// `POST /action/<name>` runs a server action.
+// `POST /action/<generation>/<name>` runs a server action.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
 const { folder, port } = JSON.parse(process.argv[2]);
-const actions = await import(`${folder}/actions.mjs`);
+/** Those of the generation that a page is of. */
+const actionsOf = generation => import(`${folder}/actions-${generation}.mjs`);
 
 async function readBody(request) {
   let text = '';
@@ -15,12 +16,13 @@ async function readBody(request) {
 }
 
 async function answer(request) {
-  const [, first, second] = new URL(request.url, 'http://page').pathname.split('/').map(decodeURIComponent);
+  const [, first, second, third] = new URL(request.url, 'http://page').pathname.split('/').map(decodeURIComponent);
   if (first.endsWith('.js')) return ['text/javascript', readFileSync(`${folder}/${first}`)];
   if (first === 'action') {
-    return ['application/json', JSON.stringify(await actions[second](...JSON.parse(await readBody(request))))];
+    return ['application/json', JSON.stringify(await (await actionsOf(second))[third](...JSON.parse(await readBody(request))))];
   }
   if (second === undefined) return ['text/plain', ''];
+  const actions = await actionsOf(/\d/.exec(first)[0]);
   const { publicAccessToken } = await actions.startChat(second);
   const { messages, status } = await actions.readChat(second);
   const session = { publicAccessToken, isStreaming: status !== 'idle' };

@@ -105,7 +105,11 @@ OPERATIONS: dict[str, Operation] = {
         "Read the conversation",
         {200: json_answer(ref("SessionHistory"))},
         (*OF_CHAT, BAD_REQUEST),
-        query={**_PAGED, "before": said(STRING, "`before` of the page after: a message's id.")},
+        query={
+            **_PAGED,
+            "before": said(STRING, "`before` of the page after: a message's id."),
+            "ai": said(one_of(("5", "6", "7")), "Generation whose words the messages are in."),
+        },
         about="With what is on its way. With `limit` or `before` in pages, the newest messages first.",
     ),
     "chatagent.session_transcript": Operation(

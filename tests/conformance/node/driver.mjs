@@ -62,6 +62,17 @@ async function refuse({ release, events }) {
   return { refused };
 }
 
+/** Which of these messages a release's servers do not take. */
+async function valid({ major, messages }) {
+  const { safeValidateUIMessages } = await import(`ai${major}`);
+  const refused = [];
+  for (const [at, message] of messages.entries()) {
+    const { success, error } = await safeValidateUIMessages({ messages: [message] });
+    if (!success) refused.push([at, why(error)]);
+  }
+  return { refused };
+}
+
 /** Half-written JSON. */
 async function parse({ major, texts }) {
   const { parsePartialJson } = await import(`ai${major}`);
@@ -73,7 +84,7 @@ async function parse({ major, texts }) {
   return { parsed };
 }
 
-const jobs = { hold, store, refuse, parse };
+const jobs = { hold, store, refuse, valid, parse };
 for (const line of readFileSync(process.argv[2], 'utf8').split('\n').filter(Boolean)) {
   const { job, ...given } = JSON.parse(line);
   process.stdout.write(JSON.stringify(await jobs[job](given)) + '\n');
