@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self, Unpack
 
 import httpx
@@ -77,13 +78,15 @@ class Sessions:
         metadata: Mapping[str, Any] | None = None,
         user: str | None = None,
         preload: bool = False,
+        expires_at: datetime | None = None,
     ) -> SessionItem:
         """Make a session, or find the one of this chat id: to start twice is to start once.
 
         `agent` is an agent or its id. `message` is answered at once; `preload` makes a run ready before there is one.
-        Raises: Closed for a chat that was closed, NotFound for an unknown agent.
+        From `expires_at` on it takes no more. Raises: Closed for a chat that was closed or has expired, NotFound for an
+        unknown agent.
         """
-        wanted = _wanted(agent, chat_id, client_data, message, tags, metadata, user, preload)
+        wanted = _wanted(agent, chat_id, client_data, message, tags, metadata, user, preload, expires_at)
         return read_item(self._chat.run(start_call(self._chat.gateway, wanted)))
 
     def retrieve(self, chat_id: str) -> SessionItem:
@@ -165,9 +168,10 @@ class AsyncSessions:
         metadata: Mapping[str, Any] | None = None,
         user: str | None = None,
         preload: bool = False,
+        expires_at: datetime | None = None,
     ) -> SessionItem:
         """Make a session, or find the one of this chat id."""
-        wanted = _wanted(agent, chat_id, client_data, message, tags, metadata, user, preload)
+        wanted = _wanted(agent, chat_id, client_data, message, tags, metadata, user, preload, expires_at)
         return read_item(await self._chat.run(start_call(self._chat.gateway, wanted)))
 
     async def retrieve(self, chat_id: str) -> SessionItem:
@@ -288,10 +292,11 @@ def _wanted(
     metadata: Mapping[str, Any] | None,
     user: str | None,
     preload: bool,
+    expires_at: datetime | None,
 ) -> Start:
     name = agent if isinstance(agent, str) else agent.id
     first = None if message is None else user_message(message)
-    return Start(name, chat_id, client_data, first, builtins.list(tags), metadata, user, preload)
+    return Start(name, chat_id, client_data, first, builtins.list(tags), metadata, user, preload, expires_at)
 
 
 def _started(session: SessionItem, token_ttl: Duration, secret_key: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Start:
     metadata: Mapping[str, Any] | None = None
     user: str | None = None
     preload: bool = False
+    expires_at: datetime | None = None
 
 
 class ListFilters(TypedDict, total=False):
@@ -87,6 +88,7 @@ def start(gateway: Gateway, wanted: Start) -> Steps[dict[str, Any]]:
         "externalId": wanted.chat_id or new_id("chat_"),
         "taskIdentifier": wanted.agent,
         "triggerConfig": {"basePayload": payload},
+        "expiresAt": None if wanted.expires_at is None else wanted.expires_at.astimezone(UTC).isoformat(),
     }
     given = {"metadata": wanted.metadata, "user": wanted.user, "tags": list(wanted.tags) or None}
     body |= {name: value for name, value in given.items() if value is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 #: Marks a cursor of ours that leads back.
@@ -13,7 +13,7 @@ BEFORE = "before:"
 
 @dataclass(frozen=True, slots=True)
 class SessionItem:
-    """One session. `status` is `idle`, `queued`, `running` or `closed`."""
+    """One session. `status` is `idle`, `queued`, `running`, `closed` or `expired`."""
 
     id: str
     chat_id: str
@@ -29,6 +29,7 @@ class SessionItem:
     run_id: str | None = None
     closed_at: datetime | None = None
     closed_reason: str | None = None
+    expires_at: datetime | None = None
     #: Of a start: it was made now; and the token for a browser that the gateway gave.
     created: bool = False
     token: str | None = None
@@ -46,11 +47,14 @@ class SessionPage:
 def read_item(told: Mapping[str, Any]) -> SessionItem:
     """A session from the gateway's answer."""
     closed_at = _time(told["closedAt"]) if told["closedAt"] else None
+    expires_at = _time(told["expiresAt"]) if told["expiresAt"] else None
+    status = "expired" if expires_at is not None and expires_at <= datetime.now(UTC) else told["status"]
     return SessionItem(
         id=told["id"],
         chat_id=told["externalId"] or told["id"],
         agent=told["taskIdentifier"],
-        status="closed" if closed_at is not None else told["status"],
+        status="closed" if closed_at is not None else status,
+        expires_at=expires_at,
         created_at=_time(told["createdAt"]),
         updated_at=_time(told["updatedAt"]),
         turn=told["turn"],

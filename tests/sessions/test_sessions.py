@@ -231,3 +231,12 @@ def test_nothing_is_shown_beside_an_answer_that_is_not_there(place: GatewayProce
     sessions.start("echo", chat_id="c1")
     with pytest.raises(Busy):
         sessions.open("c1").out.append({"type": "data-progress", "data": 1})
+
+
+def test_a_session_takes_no_more_after_its_time(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    ends = datetime(2100, 1, 1, tzinfo=UTC)
+    assert sessions.start("echo", chat_id="c1", expires_at=ends).expires_at == ends
+    late = sessions.start("echo", chat_id="c2", expires_at=datetime(2000, 1, 1, tzinfo=UTC))
+    assert (late.status, late.closed_at) == ("expired", None)
+    with pytest.raises(Closed):
+        sessions.start("echo", chat_id="c2")
