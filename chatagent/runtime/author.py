@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -30,11 +31,13 @@ from chatagent.agent.event import (
     Writer,
 )
 from chatagent.agent.options import ToolsFor
-from chatagent.errors import ConfigError
+from chatagent.errors import ConfigError, LeaseLost
 from chatagent.llm import Tool, to_tools
 from chatagent.runtime.call import call
 from chatagent.runtime.run import Run
 from chatagent.ui.tool_part import tool_name
+
+logger = logging.getLogger(__name__)
 
 #: Makes a token for a browser of the chat: chat id, seconds that it is valid.
 Mint = Callable[[str, float], str]
@@ -63,24 +66,26 @@ class Author:
     async def recover(
         self, partial: UIMessage, settled: Sequence[UIMessage], users: Sequence[UIMessage], cause: Any
     ) -> Recovery | None:
-        """What is to become of half an answer; None for the default."""
+        """What is to become of half an answer; None for the default, which also holds when a hook fails."""
         answer: Recovery | None = None
         for hook in self._agent.of("on_recovery_boot"):
-            answer = await call(
-                hook,
-                RecoveryBoot(
-                    **self._of_run(),
-                    previous_run_id=self._turn.previous_run_id,
-                    cause=cause,
-                    settled_messages=list(settled),
-                    in_flight_users=list(users),
-                    partial_assistant=partial,
-                    pending_tool_calls=_pending(partial),
-                    writer=self._writer,
-                ),
+            event: RecoveryBoot[Any] = RecoveryBoot(
+                **self._of_run(),
+                previous_run_id=self._turn.previous_run_id,
+                cause=cause,
+                settled_messages=list(settled),
+                in_flight_users=list(users),
+                partial_assistant=partial,
+                pending_tool_calls=_pending(partial),
+                writer=self._writer,
             )
-            if answer is not None and not isinstance(answer, Recovery):
-                raise ConfigError(f"on_recovery_boot must return a chat.Recovery or None, not {type(answer).__name__}")
+            try:
+                answer = _recovery(await call(hook, event))
+            except LeaseLost:
+                raise
+            except Exception:
+                # Half an answer is there already, and goes on without the author's word.
+                logger.exception("on_recovery_boot failed, the default holds")
         if answer is not None and answer.before_boot is not None:
             waiting = answer.before_boot()
             if inspect.isawaitable(waiting):
@@ -258,6 +263,12 @@ class Author:
 
     def _of_turn(self) -> dict[str, Any]:
         return {**self._of_run(), **self._access(), **self._continues(), "turn": self._turn.number}
+
+
+def _recovery(answer: Any) -> Recovery | None:
+    if answer is not None and not isinstance(answer, Recovery):
+        raise ConfigError(f"on_recovery_boot must return a chat.Recovery or None, not {type(answer).__name__}")
+    return answer
 
 
 def _messages(answer: Any, hook: str) -> list[Any]:

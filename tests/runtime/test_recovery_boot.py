@@ -122,6 +122,23 @@ def test_before_boot_runs_first_and_its_failure_is_fatal(redis_url: str, fails: 
     assert calls == (["before boot"] if fails else ["before boot", "turn start"])
 
 
+@pytest.mark.parametrize("answer", ["raises", {"chain": []}])
+def test_where_the_hook_fails_the_default_holds(redis_url: str, answer: Any) -> None:
+    def decide(event: chat.RecoveryBoot[Any]) -> Any:
+        if answer == "raises":
+            raise RuntimeError("no database")
+        return answer
+
+    async def test(world: World) -> None:
+        agent = _speaker()
+        agent.on_recovery_boot(decide)
+        session, outcome = await _crash(world, agent, follow_up=True)
+        assert outcome == "completed"
+        assert text_of(world.history(session)) == ["question", "attempt 2", "follow-up", "attempt 1"]
+
+    live(redis_url, test)
+
+
 def _keep_partial(event: chat.RecoveryBoot[Any]) -> chat.Recovery:
     partial = chat.cleanup_aborted_parts(event.partial_assistant)
     return chat.Recovery(chain=[*event.settled_messages, event.in_flight_users[0], partial], recovered_turns=[])
