@@ -90,15 +90,9 @@ class Leases(Overdue, Places):
 
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
         """Keep leases, and the places that go with them, in one round trip."""
-        renew = script("renew")
-        commands = [
-            renew([self.keys.session(claim.session_id)], [claim.epoch, self.options.lease_ms]) for claim in claims
-        ]
-        session_ids = [claim.session_id for claim in claims]
-        behind = [*[self._index(session_id) for session_id in session_ids], *self._keep_places(session_ids)]
         async with store_errors():
-            answers = await run_async(self.client, *commands, *behind)
-        return [_held(answer, stopped=1, unread=2, forgotten=4) for answer in answers[: len(commands)]]
+            answers = await run_async(self.client, *self._renewals(claims))
+        return [_held(answer, stopped=1, unread=2, forgotten=4) for answer in answers[: len(claims)]]
 
     async def append(self, batches: Sequence[Batch]) -> list[Held | LeaseLost]:
         """Write batches of many sessions in one round trip; a batch that was written before is not written again."""
@@ -207,6 +201,14 @@ class Leases(Overdue, Places):
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    def _renewals(self, claims: Sequence[Claim]) -> list[Command]:
+        """What keeps leases: first a command for each."""
+        renew, session_ids = script("renew"), [claim.session_id for claim in claims]
+        commands = [
+            renew([self.keys.session(claim.session_id)], [claim.epoch, self.options.lease_ms]) for claim in claims
+        ]
+        return [*commands, *[self._index(session_id) for session_id in session_ids], *self._keep_places(session_ids)]
 
     def _index(self, session_id: str) -> Command:
         return due(self.keys.leases, session_id, in_ms=self.options.lease_ms)

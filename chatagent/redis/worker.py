@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chatagent.redis.child import ChildRedis
-from chatagent.redis.connection import connect_async
+from chatagent.redis.connection import connect, connect_async
 from chatagent.redis.directory import Announcer
 from chatagent.redis.doorbell import listen, parse_worker_bell
+from chatagent.redis.error import store_errors
 from chatagent.redis.keys import Keys
 from chatagent.redis.lease import Leases
+from chatagent.redis.script import run
 from chatagent.redis.store import LeaseOptions
+from chatagent.runtime.port import Claim
 
 
 class WorkerRedis(Leases):
@@ -20,10 +23,17 @@ class WorkerRedis(Leases):
 
     def __init__(self, url: str, keys: Keys, options: LeaseOptions) -> None:
         super().__init__(connect_async(url), keys, options)
+        self._url = url
         # A doorbell is silent for hours: its reads have no time limit.
         self._bells = connect_async(url, max_connections=2, blocking=True)
         self.children = ChildRedis(url, keys)
         self._announcer = Announcer(self.client, keys, options.owner)
+
+    def keep(self, claims: Sequence[Claim]) -> None:
+        """Keep leases, from another thread, while the loop cannot. Raises: StoreDown."""
+        if claims:
+            with connect(self._url) as client, store_errors():
+                run(client, *self._renewals(claims))
 
     async def announce(self, agents: Mapping[str, Mapping[str, Any]]) -> None:
         """Say that this worker lives and serves `agents`. Raises: StoreDown."""

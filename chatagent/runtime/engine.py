@@ -29,6 +29,7 @@ from chatagent.runtime.served import Served
 from chatagent.runtime.slot import Slot, enter_slot
 from chatagent.runtime.sweeper import Sweeper
 from chatagent.runtime.turn import TurnOptions
+from chatagent.runtime.watchdog import Watchdog
 from chatagent.runtime.writer import Flusher, TurnLog
 from chatagent.thread import enter_home
 
@@ -52,6 +53,8 @@ class EngineOptions:
     sweep_s: float = 1.0
     #: Seconds that running turns have to end after SIGTERM, before they are handed back.
     grace_s: float = 20.0
+    #: Seconds that an author's code may block the event loop until its process is taken for dead.
+    blocked_s: float = 60.0
     turn: TurnOptions = field(default_factory=TurnOptions)
 
 
@@ -70,6 +73,7 @@ class Engine:
         self._flusher = Flusher(store)
         self._runs = Runs(store, self._suspend)
         self._leases = Leases(store, options.heartbeat_s)
+        self._watchdog = Watchdog(self._leases, store, options.heartbeat_s, options.blocked_s)
         self._sweeper = Sweeper(store, dispatch, options.sweep_s)
         self._admissions = Admissions(store, self._sweeper.send)
         self._children = Children(store.children, dispatch, options.queue)
@@ -78,6 +82,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin the work behind the turns: flusher, heartbeat, sweeper."""
+        self._watchdog.start()
         loops = {"flusher": self._flusher.run, "heartbeat": self._leases.run, "sweeper": self._sweeper.run}
         self._background = [asyncio.create_task(loop(), name=name) for name, loop in loops.items()]
 
@@ -89,6 +94,7 @@ class Engine:
                 while active := next(iter(self._leases), None):
                     await active.done.wait()
         await self._hand_back_all()
+        self._watchdog.stop()
         await self._runs.close(_SUSPEND_S)
         await self._loops.close(_SUSPEND_S)
         background = set(self._background)

@@ -167,6 +167,9 @@ class Store(Protocol):
     async def renew(self, claims: Sequence[Claim]) -> list[Held | LeaseLost]:
         """Keep leases, in one round trip."""
 
+    def keep(self, claims: Sequence[Claim]) -> None:
+        """Keep leases, from another thread, while the loop cannot. Raises: StoreDown."""
+
     async def append(self, batches: Sequence[Batch]) -> list[Held | LeaseLost]:
         """Write batches of many sessions in one round trip."""
 

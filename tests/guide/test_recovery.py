@@ -96,6 +96,13 @@ def test_the_function_is_called_anew(crash: Crash, openai: FakeProvider, dies: s
     crash(PAGE.run("attempt")["hotel"], seen, check)
 
 
+def test_what_must_not_be_missed_is_said_before_the_commit(crash: Crash, openai: FakeProvider) -> None:
+    openai.script(HANGING, WHOLE)
+    space = PAGE.run("rows")
+    crash(space["kept"], says("Half an ans"), lambda world, session: None)
+    assert text_of(space["rows"].values()) == ["question", "A whole answer."]
+
+
 @pytest.mark.parametrize("deploy", [False, True], ids=["crash", "deploy"])
 def test_half_an_answer_may_be_kept(crash: Crash, openai: FakeProvider, deploy: bool) -> None:
     answer = "A whole answer." if deploy else "Half an ans"
