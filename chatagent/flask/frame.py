@@ -11,6 +11,7 @@ from chatagent.errors import BadRequest, ChatAgentError
 from chatagent.flask.access import bearer
 from chatagent.flask.message import MAX_ID
 from chatagent.ui import decode
+from chatagent.ui.utf16 import has_halves, replace_halves
 
 FrameType = Literal[
     "send",
@@ -32,6 +33,8 @@ _TYPES: tuple[str, ...] = get_args(FrameType)
 #: Frames that are answered under a request id of the client's, and those that name a chat.
 _WITH_REQUEST = frozenset({"send", "resume", "abort", "watch", "unwatch", "ack", "queue", "action"})
 _WITH_CHAT = frozenset({"send", "resume", "watch", "stop", "steer", "queue", "edit", "cancel", "action"})
+#: What is looked up or said back in other encodings: it must be whole text.
+_NAMES = ("requestId", "id", "token", "tag", "user", "cursor")
 #: What a `watch` may name in place of a chat.
 _LISTINGS = ("tag", "user", "all")
 
@@ -51,7 +54,7 @@ class Frame:
         headers = self.fields.get("headers") or {}
         for name, value in headers.items() if isinstance(headers, dict) else ():
             if name.lower() == "authorization" and isinstance(value, str):
-                return bearer(value)
+                return bearer(replace_halves(value))
         return None
 
     @property
@@ -80,6 +83,9 @@ def read_frame(data: str | bytes) -> Frame:
         raise BadRequest("the frame must be a JSON object")
     if fields.get("type") not in _TYPES:
         raise BadRequest(f"must be one of {' '.join(_TYPES)}", field="type")
+    for name in _NAMES:
+        if isinstance(fields.get(name), str) and has_halves(fields[name]):
+            raise BadRequest("must not hold half a character", field=name)
     kind = cast(FrameType, fields["type"])
     return Frame(
         kind,

@@ -213,6 +213,10 @@ def test_the_close_with_1009_arrives_while_the_message_is_still_being_sent(gatew
         ('{"type":"resume","requestId":"r1"}', "id: must be a string"),
         ('{"type":"abort"}', "requestId: must be a string"),
         (b"\xff\xfe", "the frame is not valid JSON"),
+        (r'{"type":"ping","requestId":"\ud800"}', "requestId: must not hold half a character"),
+        (r'{"type":"watch","requestId":"r1","id":"\ud800"}', "id: must not hold half a character"),
+        (r'{"type":"watch","requestId":"r1","tag":"\ud800"}', "tag: must not hold half a character"),
+        (r'{"type":"auth","token":"\ud800"}', "token: must not hold half a character"),
     ],
 )
 def test_a_malformed_frame_closes_with_1008_and_a_reason(
