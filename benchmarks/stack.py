@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,19 +56,13 @@ def running() -> Iterator[Stack]:
 
 
 def _wait_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        for _ in range(_START_S * 10):
-            if "chatagent ready" in log.read_text():
-                return
-            process.wait(0.1) if process.poll() is not None else _pause(process)
-            if process.poll() is not None:
-                break
+    deadline = time.monotonic() + _START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if "chatagent ready" in log.read_text():
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
     raise SystemExit(f"the stack did not start:\n{log.read_text()}")
-
-
-def _pause(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(0.1)
 
 
 def _roles(parent: psutil.Process) -> dict[str, list[psutil.Process]]:

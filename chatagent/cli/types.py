@@ -75,16 +75,12 @@ def _declare(types_: TypeScript, agent: Agent[Any]) -> None:
     options, name = agent.options, _pascal(agent.id)
     metadata = data = tools = ""
     if options.client_data is not None:
-        given = types_.type_of(_schema(options.client_data, "validation"))
+        given = _given(types_, options.client_data)
         types_.declare(f"{name}ClientData", given, "What a client sends along with each message.")
     if options.actions is not None:
-        types_.declare(
-            f"{name}Action", types_.type_of(_schema(options.actions, "validation")), "What clients may ask for."
-        )
+        types_.declare(f"{name}Action", _given(types_, options.actions), "What clients may ask for.")
     if options.message_metadata_schema is not None:
-        metadata = types_.declare(
-            f"{name}Metadata", types_.type_of(_schema(options.message_metadata_schema, "validation"))
-        )
+        metadata = types_.declare(f"{name}Metadata", _given(types_, options.message_metadata_schema))
     if options.data_parts is not None:
         parts = {part: types_.type_of(_schema(model, "serialization")) for part, model in options.data_parts.items()}
         data = types_.declare(f"{name}DataParts", object_type(parts))
@@ -107,6 +103,7 @@ class _AsDumped(GenerateJsonSchema):
 
 
 def _given(types_: TypeScript, model: Any) -> str:
+    """The type of what a client sends."""
     return types_.type_of(_schema(model, "validation"))
 
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
 
 from chatagent.errors import ConfigError
 from chatagent.llm.docstring import parse
@@ -45,19 +45,29 @@ class FunctionTool(Tool, Generic[P, R]):
         return _with(self, function=method, unbound=False, **runs)
 
 
+class ToolKeywords(TypedDict, total=False):
+    """What `tool` and `client_tool` take."""
+
+    name: str | None
+    """In place of the function's name."""
+    description: str | None
+    """In place of its docstring."""
+    needs_approval: NeedsApproval
+    """Ask the user first: always, or as a function of the input says."""
+    to_model_output: ToModelOutput | None
+    """What the model reads in place of the result."""
+    title: str | None
+    """For people."""
+    dynamic: bool
+    """The page sees a `dynamic-tool` part: for tools that it cannot know by name."""
+    cache_control: Mapping[str, Any] | None
+    """Lets providers cache the prompt up to this tool."""
+
+
 @overload
 def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
 @overload
-def tool(
-    *,
-    name: str | None = ...,
-    description: str | None = ...,
-    needs_approval: NeedsApproval = ...,
-    to_model_output: ToModelOutput | None = ...,
-    title: str | None = ...,
-    dynamic: bool = ...,
-    cache_control: Mapping[str, Any] | None = ...,
-) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
+def tool(**options: Unpack[ToolKeywords]) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function: `@tool`, or `@tool(needs_approval=True, …)`.
 
@@ -72,16 +82,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 @overload
 def client_tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
 @overload
-def client_tool(
-    *,
-    name: str | None = ...,
-    description: str | None = ...,
-    needs_approval: NeedsApproval = ...,
-    to_model_output: ToModelOutput | None = ...,
-    title: str | None = ...,
-    dynamic: bool = ...,
-    cache_control: Mapping[str, Any] | None = ...,
-) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
+def client_tool(**options: Unpack[ToolKeywords]) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def client_tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool that the client answers: only the signature and the docstring of the function are used.
 

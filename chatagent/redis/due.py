@@ -13,3 +13,9 @@ def due(index: str, *members: str, in_ms: int = 0, known: bool = False) -> Comma
 def overdue(index: str, *, late_ms: int, most: int) -> Command:
     """Read which members have been due for so long, oldest first."""
     return script("overdue")([index], [late_ms, most])
+
+
+def forget(index: str, member: str, score: bytes | float) -> Command:
+    """Drop a member, unless it was put there anew since its score was read."""
+    seen = int(score) if float(score).is_integer() else score
+    return script("forget")([index], [member, seen])

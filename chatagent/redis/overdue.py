@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chatagent.redis.due import due, overdue
+from chatagent.redis.due import due, forget, overdue
 from chatagent.redis.error import store_errors
 from chatagent.redis.script import Command, run_async, script
 from chatagent.redis.store import StorePart
@@ -13,8 +13,6 @@ from chatagent.runtime.port import Claim, Settled
 
 #: Overdue sessions that one sweep looks at.
 _SWEEP_PAGE = 200
-#: Drops an index entry unless a send renewed it since we looked.
-_DROP = "if redis.call('ZSCORE', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('ZREM', KEYS[1], ARGV[1]) end"
 
 
 class Overdue(StorePart):
@@ -80,14 +78,11 @@ class Overdue(StorePart):
 
     def _forget_queued(self, session_id: str, score: Any) -> list[Command]:
         """Drop an index entry unless a send renewed it since we looked."""
-        if score is None:
-            return []
-        seen = int(score) if float(score).is_integer() else score
-        return [("EVAL", _DROP, 1, self.keys.queued, session_id, seen)]
+        return [] if score is None else [forget(self.keys.queued, session_id, score)]
 
 
 def _settled(answer: list[Any]) -> Settled:
     state = answer[0].decode()
     if state == "queued":
         return Settled("queued", answer[1].decode(), answer[2].decode())
-    return Settled(state, due_ms=answer[1] if state == "waiting" else 0)
+    return Settled(state)

@@ -18,7 +18,7 @@ VERBS = (
     *("push", "edit", "cancel", "inject"),
     *("claim", "take", "mark", "renew", "append", "stream", "commit", "amend", "suspend", "settle"),
     *("admit", "release"),
-    *("due", "overdue"),
+    *("due", "overdue", "forget"),
 )
 
 #: One Redis command: its name and arguments.
@@ -57,13 +57,13 @@ def run(client: redis.Redis, *commands: Command) -> list[Any]:
     return _raise_first(replies)
 
 
-async def run_async(client: redis.asyncio.Redis, *commands: Command, raises: bool = True) -> list[Any]:
-    """`run` for the worker; with `raises=False` error replies stand in the list for the caller to sort."""
+async def run_async(client: redis.asyncio.Redis, *commands: Command) -> list[Any]:
+    """`run` for the worker."""
     replies = await _send_async(client, commands)
     if any(isinstance(reply, NoScriptError) for reply in replies):
         await _send_async(client, [("SCRIPT", "LOAD", script(name).source) for name in VERBS])
         replies = await _send_async(client, commands)
-    return _raise_first(replies) if raises else replies
+    return _raise_first(replies)
 
 
 def _send(client: redis.Redis, commands: Sequence[Command]) -> list[Any]:

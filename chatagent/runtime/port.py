@@ -123,7 +123,6 @@ class Settled:
     state: Literal["missing", "idle", "held", "waiting", "lost", "queued"]
     agent: str = ""
     queue: str = ""
-    due_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
