@@ -61,6 +61,8 @@ async def _all_verbs(one: Leases, two: Leases, side: Gateway) -> Session:
     last = await claimed(two, session)
     assert (last.cause, last.attempt, last.stopped, last.forgotten) == ("crashed", 2, True, True)
     await two.commit(ending(last, close="done"))
+    side.client.zadd(KEYS.queued, {session.id: 1})
+    await two.settle([session.id])
     side.sessions.close(session.id, "again")
     side.sessions.expire(session.id, 600)
     return session
