@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
+from chatagent.agent.loop_message import Captured
 from chatagent.agent.source import OnUsage, SourceFailed, chunks_of, is_stream_text
 from chatagent.runtime.call import no_exit
 from chatagent.runtime.response import Response
@@ -39,10 +40,12 @@ class Pipe:
         self._stop = stop
         self._on_usage = on_usage
         self._options = options
+        #: Results of `stream_text` that were streamed.
+        self._piped: list[Any] = []
 
     async def __call__(self, source: Any) -> dict[str, Any]:
-        """Stream `source` to its end; returns the message so far."""
-        if source is None:
+        """Stream `source` to its end; returns the message so far. What this gave itself is there already."""
+        if source is None or self._is_shown(source):
             return self._response.message
         pump = asyncio.create_task(self._pump(source))
         remove: Callable[[], None] | None = None
@@ -59,6 +62,21 @@ class Pipe:
             if remove is not None:
                 remove()
         return self._response.message
+
+    def _is_shown(self, source: Any) -> bool:
+        """Whether it is the answer itself, or was piped before: `await chat.pipe(result)`, `return result`."""
+        if isinstance(source, Captured):
+            return True
+        if is_stream_text(source):
+            known = any(source is each for each in self._piped)
+            self._piped.append(source)
+            return known
+        return (
+            isinstance(source, Mapping)
+            and source.get("id") == self._response.message_id
+            and source.get("role") == "assistant"
+            and not self._response.empty
+        )
 
     async def _pump(self, source: Any) -> None:
         try:

@@ -69,6 +69,27 @@ def test_an_error_of_a_write_is_told_once(chat_agent: ChatAgent) -> None:
     assert [text[:13] for text in told] == ["a data-note c"] * 2
 
 
+def test_what_a_pipe_gives_is_not_shown_twice(chat_agent: ChatAgent) -> None:
+    @chat.agent("piping")
+    async def piping(turn: chat.Turn) -> chat.UIMessage:
+        await chat.pipe(dict(await chat.pipe("once")))
+        return await chat.pipe({"id": "other", "role": "assistant", "parts": [{"type": "text", "text": " more"}]})
+
+    @chat.agent("returning")
+    async def returning(turn: chat.Turn) -> Any:
+        result = stream_text(turn.model, turn.messages)
+        if turn.number == 0:
+            return await chat.pipe_and_capture(result)
+        await chat.pipe(result)
+        return result
+
+    talk = chat_agent(piping)
+    assert [talk.send("go").text, talk.send("go").text] == ["once more", "once more"]
+    talk = chat_agent(returning)
+    talk.model.script("One.", "Two.")
+    assert [talk.send("go").text, talk.send("go").text] == ["One.", "Two."]
+
+
 @pytest.mark.parametrize("wrong", ["text", None, 5, [("type", "data-x")]])
 def test_a_chunk_is_a_dict(chat_agent: ChatAgent, wrong: Any) -> None:
     @chat.agent("wrong")
