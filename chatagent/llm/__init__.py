@@ -20,7 +20,7 @@ from chatagent.llm.compaction import (
 from chatagent.llm.context import ModelContext, StreamOptions, current_context
 from chatagent.llm.error import InvalidToolInput, ModelError, NoSuchTool, ToolChoiceViolation
 from chatagent.llm.execution import ToolOptions, abort_signal, current_call, current_tool_options, tool_call_id
-from chatagent.llm.function_tool import FunctionTool, client_tool, to_tool, to_tools, tool
+from chatagent.llm.function_tool import FunctionTool, ToolKeywords, client_tool, to_tool, to_tools, tool
 from chatagent.llm.options import StepSettings
 from chatagent.llm.plan import NextStep, PlanStep, StepPlan
 from chatagent.llm.provider import close_clients
@@ -59,6 +59,7 @@ __all__ = [
     "ToolCall",
     "ToolChoice",
     "ToolChoiceViolation",
+    "ToolKeywords",
     "ToolOptions",
     "Usage",
     "abort_signal",
