@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any
 
 from chatagent.client.asynchronous import AsyncChat
@@ -29,6 +29,13 @@ class _Input:
     def stop(self) -> bool:
         """Stop the running answer; False when there is none."""
         return self._chat.stop()
+
+    def inject(self, messages: str | Sequence[Mapping[str, Any]]) -> None:
+        """Tell the model what no user said, at its next step or in the next turn: `chat.inject` from outside.
+
+        A text is an instruction. Takes the secret key.
+        """
+        self._chat.run(append_call(self._chat.gateway, self._chat.chat_id, "in", _injection(messages)))
 
     def _append(self, record: Mapping[str, Any]) -> int:
         told = self._chat.run(append_call(self._chat.gateway, self._chat.chat_id, "in", record))
@@ -82,6 +89,10 @@ class _AsyncInput:
         """Stop the running answer; False when there is none."""
         return await self._chat.stop()
 
+    async def inject(self, messages: str | Sequence[Mapping[str, Any]]) -> None:
+        """Tell the model what no user said, at its next step or in the next turn."""
+        await self._chat.run(append_call(self._chat.gateway, self._chat.chat_id, "in", _injection(messages)))
+
     async def _append(self, record: Mapping[str, Any]) -> int:
         told = await self._chat.run(append_call(self._chat.gateway, self._chat.chat_id, "in", record))
         return int(told["seq"])
@@ -114,6 +125,10 @@ class AsyncHandle:
     def chat_id(self) -> str:
         """The app's own id of the chat."""
         return self.chat.chat_id
+
+
+def _injection(messages: str | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"kind": "inject", "messages": messages if isinstance(messages, str) else [dict(each) for each in messages]}
 
 
 def _message(chat_id: str, content: Content, metadata: Any, busy: str | None) -> dict[str, Any]:

@@ -30,11 +30,14 @@ _BASE = "/realtime/v1/sessions/<path:chat_id>"
 MAX_RECORD_BYTES = 1024 * 1024
 #: Longest time, in seconds, that a subscriber may ask to wait without a record, and what it waits unasked.
 MAX_TIMEOUT_S, TIMEOUT_S = 600, 60
-_HEADERS = {
+#: What every stream is sent with.
+STREAM_HEADERS = {
     **EVENT_STREAM,
     # Without it the client takes the stream for the first version, and fails.
     "X-Stream-Version": s2.VERSION,
 }
+#: Who may be said to have said what is injected.
+_ROLES = ("system", "user", "assistant")
 _MAJORS: dict[str, Literal[5, 6, 7]] = {"5": 5, "6": 6, "7": 7}
 
 
@@ -50,7 +53,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         session = gateway.backend.sessions.get(chat_id)
         require(identity, "write", session)
         record = read_json(raw)
-        if record.get("kind") == "handover":
+        if record.get("kind") in ("handover", "inject"):
             require_server(identity)
         return json_response(_append(gateway, session, record, read_part(request.headers)))
 
@@ -62,10 +65,10 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         if session is None:
             _require_unborn(identity, chat_id)
         if request.method == "HEAD":
-            return Response(headers={**_HEADERS, "X-Last-Chunk-Index": "0"})
+            return Response(headers={**STREAM_HEADERS, "X-Last-Chunk-Index": "0"})
         if session is not None:
             stream.open(session)
-        response = Response(stream.events(), headers=_HEADERS)
+        response = Response(stream.events(), headers=STREAM_HEADERS)
         response.call_on_close(stream.close)
         if stream.settled:
             response.headers["X-Session-Settled"] = "true"
@@ -100,10 +103,13 @@ def _append(gateway: Gateway, session: Session, record: Mapping[str, Any], part:
     if kind == "handover-skip":
         # The server that made a head start gave it up; no worker knows of it.
         return {"ok": True}
+    if kind == "inject":
+        gateway.backend.inbox.inject(session.id, read_injected(record.get("messages")), key=part)
+        return {"ok": True}
     if kind == "handover":
         return {"ok": True, "seq": _take_over(gateway, session, record, part)}
     if kind != "message":
-        raise BadRequest("must be message, stop, handover or handover-skip", field="kind")
+        raise BadRequest("must be message, stop, inject, handover or handover-skip", field="kind")
     if not isinstance(payload, dict):
         raise BadRequest("must be an object", field="payload")
     if payload.get("trigger") == "close":
@@ -123,6 +129,15 @@ def _take_over(gateway: Gateway, session: Session, record: Mapping[str, Any], pa
     pushed = gateway.push(session, send)
     head_starts.note_step(session.id, Step(pushed.seq, len(send.payload["handover"]["chunks"])))
     return pushed.seq
+
+
+def read_injected(value: Any) -> list[dict[str, Any]]:
+    """Model messages that nobody said: a text is an instruction. Raises: BadRequest."""
+    if isinstance(value, str):
+        return [{"role": "system", "content": value}]
+    if not isinstance(value, list) or not all(isinstance(each, dict) and each.get("role") in _ROLES for each in value):
+        raise BadRequest(f"must be a text, or a list of model messages ({', '.join(_ROLES)})", field="messages")
+    return value
 
 
 def _read_cursor(given: str | None) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatagent import chat, step_count_is, stream_text, tool
+from chatagent.redis import RedisBackend
 from chatagent.redis.session import Session
 from chatagent.runtime.engine import Engine, EngineOptions
 from chatagent.ui import fold_message
@@ -249,3 +250,26 @@ def test_a_second_model_call_that_broke_is_redone_inside_its_step(
 async def _renewed(engine: Engine) -> None:
     """The heartbeat, now: how a silent zombie learns that it lost its lease."""
     await engine.renew()
+
+
+def test_the_message_behind_one_that_is_given_up_is_enqueued_at_once(redis_url: str) -> None:
+    @chat.agent("poisoned")
+    async def poisoned(turn: chat.Turn[Any]) -> str:
+        return "answered"
+
+    async def test(world: World) -> None:
+        session = world.chat(poisoned)
+        world.say(session, "poison", "u1")
+        world.say(session, "harmless", "u2")
+        dead = RedisBackend(world.url, "test").open_worker("dead", "queue.dead")
+        assert await dead.claim(session.id, known_epoch=-1) is not None
+        await dead.close()
+        world.side.client.hset(f"test:{{{session.id}}}:session", "attempts", 100)
+        expire_lease(world, session)
+        async with world.engine(poisoned) as engine:
+            assert await engine.run_turn("poisoned", session.id) == "failed"
+            assert ("poisoned", session.id, "turns") in world.sent
+            assert await engine.run_turn("poisoned", session.id) == "completed"
+        assert text_of(world.history(session)) == ["poison", "harmless", "answered"]
+
+    live(redis_url, test)
