@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from chatagent.client.wire import on_this_machine
 from chatagent.duration import Duration, seconds
@@ -15,7 +16,7 @@ Ids = str | Sequence[str] | bool
 #: What may be done, with what: `{"read": {"sessions": "chat-1"}, "write": {"sessions": ["chat-1"]}}`.
 Scopes = Mapping[str, Mapping[str, Ids] | bool]
 
-__all__ = ["create_public_token", "create_watch_token"]
+__all__ = ["create_public_token", "create_trigger_public_token", "create_watch_token"]
 
 
 def create_public_token(
@@ -40,6 +41,17 @@ def create_public_token(
 def create_watch_token(chat_id: str, *, expires_in: Duration = "1h", secret_key: str | None = None) -> str:
     """A token that reads one chat and cannot write to it."""
     return create_public_token(scopes={"read": {"sessions": chat_id}}, expires_in=expires_in, secret_key=secret_key)
+
+
+def create_trigger_public_token(
+    agent: Any, *, expires_in: Duration = "15m", user: str | None = None, secret_key: str | None = None
+) -> str:
+    """A token that starts chats with `agent` (or its id; or several), and nothing else: each start gives a token for
+    its chat.
+    """
+    several = agent if isinstance(agent, list | tuple) else [agent]
+    scopes = {"write": {"tasks": [each if isinstance(each, str) else each.id for each in several]}}
+    return create_public_token(scopes=scopes, expires_in=expires_in, user=user, secret_key=secret_key)
 
 
 def own_secret(settings: Settings) -> str:

@@ -107,7 +107,7 @@ def current_loop() -> Loop:
     """The loop that this code runs in. Raises: ConfigError outside of one."""
     loop = _current.get()
     if loop is None:
-        raise ConfigError("there is no loop here: call this from a @task over a chat.ChatTaskPayload, or a custom agent")
+        raise ConfigError("there is no loop here: call this from a @task over a chat.ChatTaskPayload or a custom agent")
     return loop
 
 

@@ -12,6 +12,7 @@ from chatagent.client.gateway import SESSIONS, Gateway
 from chatagent.client.session_item import BEFORE
 from chatagent.client.want import Call, Reply, Steps
 from chatagent.duration import Duration, seconds
+from chatagent.errors import BadRequest
 from chatagent.ids import new_id
 
 #: Sessions of one page.
@@ -42,6 +43,8 @@ class ListFilters(TypedDict, total=False):
     user: str
     status: str | Sequence[str]
     """`active` or `closed`; of active ones also `idle`, `queued`, `running`."""
+    type: str | Sequence[str]
+    """`chat.agent`, unless it was started as another."""
     chat_id: str
     period: Duration
     """Those that were made since then: `"7d"`."""
@@ -55,7 +58,10 @@ class ListFilters(TypedDict, total=False):
 
 
 def filter_query(filters: ListFilters) -> dict[str, str]:
-    """The filters as the gateway reads them."""
+    """The filters as the gateway reads them. Raises: BadRequest for one that there is not: it would show all."""
+    if unknown := filters.keys() - ListFilters.__annotations__.keys():
+        known = ", ".join(sorted(ListFilters.__annotations__))
+        raise BadRequest(f"there is no such filter; there are {known}", field=min(unknown))
     agents = [each if isinstance(each, str) else each.id for each in _several(filters.get("agent"))]
     made_from = filters.get("from_")
     if "period" in filters:
@@ -63,6 +69,7 @@ def filter_query(filters: ListFilters) -> dict[str, str]:
     cursor = filters.get("cursor") or ""
     named = {
         "filter[taskIdentifier]": ",".join(agents),
+        "filter[type]": ",".join(_several(filters.get("type"))),
         "filter[tags]": ",".join(_several(filters.get("tag"))),
         "filter[user]": filters.get("user"),
         "filter[status]": ",".join(_several(filters.get("status"))).upper(),
