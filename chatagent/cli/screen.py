@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -20,6 +22,8 @@ from chatagent.ui.tool_part import is_tool
 
 Part = dict[str, Any]
 UIMessage = dict[str, Any]
+#: Gives lines, each its text and its style.
+Below = Callable[[], Iterable[tuple[str, str]]]
 
 #: What a terminal would obey: all control characters but tab and line feed.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -48,37 +52,81 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._live: Live | None = None
+        # Of two threads that write, rich may put out the later frame first, and then erases too few lines.
+        self._lock = threading.RLock()
+
+    def refresh(self) -> None:
+        """Show at once what is new below a growing answer."""
+        with self._lock:
+            if self._live is not None:
+                self._live.refresh()
+
+    def write(self, shown: RenderableType) -> None:
+        """Put something on the screen for good, above what grows."""
+        with self._lock:
+            self.console.print(shown)
 
     def note(self, text: str, style: str = "dim") -> None:
         """A line of our own."""
-        self.console.print(Text(clean(text), style=style))
+        self.write(Text(clean(text), style=style))
 
     def message(self, message: UIMessage) -> None:
         """A message of the past."""
         if message.get("role") == "user":
-            self.console.print(Text("› " + clean(_text(message)), style="bold cyan"))
+            self._say(_text(message))
         else:
             self._print(message.get("parts", ()))
 
-    def stream(self, answer: Answer, *, printed: int = 0) -> Result:
-        """An answer from part number `printed` on, live; what has come to its end is written for good."""
-        tail = _Tail(self.console)
-        with Live(tail, console=self.console, refresh_per_second=_REFRESH_HZ, transient=True) as live:
+    def _say(self, text: str) -> None:
+        self.write(Text("› " + clean(text), style="bold cyan"))
+
+    def stream(self, answer: Answer, *, printed: int = 0, heading: str = "", below: Below = tuple) -> Result:
+        """An answer from part number `printed` on, live; what has come to its end is written for good.
+
+        `heading` is the question, shown when the answer begins; `below` gives the lines that follow what grows.
+        """
+        tail = _Tail(self.console, below)
+        with self._alive(tail):
             for chunk in answer:
+                if heading:
+                    self._say(heading)
+                    heading = ""
                 parts = answer.so_far.message["parts"]
                 if chunk["type"] == "reset-step":
-                    live.console.print(Text("a worker was lost: this step is done again", style="yellow"))
+                    self.note("a worker was lost: this step is done again", "yellow")
                     printed = min(printed, len(parts))
                 settled = printed
                 while settled < len(parts) and _is_settled(parts[settled]):
                     settled += 1
-                self._print(parts[printed:settled])
+                with self._lock:
+                    tail.parts = parts[settled:]
+                    self._print(parts[printed:settled])
                 printed = settled
-                tail.parts = parts[printed:]
         result = answer.result()
         self._print(result.message["parts"][printed:])
         self._end(result)
         return result
+
+    @contextmanager
+    def _alive(self, tail: _Tail) -> Iterator[None]:
+        """Show the tail until the end, drawn anew now and then."""
+        over = threading.Event()
+
+        def draw() -> None:
+            while not over.wait(1 / _REFRESH_HZ):
+                self.refresh()
+
+        drawing = threading.Thread(target=draw, name="screen", daemon=True)
+        with Live(tail, console=self.console, auto_refresh=False, transient=True) as self._live:
+            drawing.start()
+            try:
+                yield
+            finally:
+                over.set()
+                drawing.join()
+                with self._lock:
+                    self._live = None
 
     def _end(self, result: Result) -> None:
         if result.outcome == "stopped":
@@ -90,19 +138,21 @@ class Screen:
         for part in parts:
             shown = show(part)
             if shown is not None:
-                self.console.print(shown)
+                self.write(shown)
 
 
 class _Tail:
-    """The parts that still grow: as much of their end as the screen has room for."""
+    """The parts that still grow, and what stands below them: as much of the end as the screen has room for."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, below: Below) -> None:
         self.parts: Sequence[Part] = ()
+        self._below = below
         self._waiting = Spinner("dots", style="dim") if console.is_terminal else Text("")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         shown = [each for each in map(show, self.parts) if each is not None]
-        lines = console.render_lines(Group(*shown, self._waiting), options.update(height=None), pad=False)
+        below = [Text(clean(text), style=style) for text, style in self._below()]
+        lines = console.render_lines(Group(*shown, self._waiting, *below), options.update(height=None), pad=False)
         for line in lines[-max(1, console.height - 2) :]:
             yield from line
             yield Segment.line()
@@ -113,6 +163,8 @@ def show(part: Part) -> RenderableType | None:
     kind = part["type"]
     if kind == "text":
         return Markdown(clean(part["text"])) if part["text"] else None
+    if kind == "steering-message":
+        return Text("› " + clean(_text(part)), style="bold cyan")
     if kind == "reasoning":
         return Text(clean(part["text"]), style="dim italic") if part["text"] else None
     if is_tool(part):

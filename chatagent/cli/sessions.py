@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from chatagent.cli.past import Past
 from chatagent.cli.screen import Screen, clean
 from chatagent.cli.target import Token, Url, fail, find_target
-from chatagent.client import Chat, Sessions
+from chatagent.client import Chat, ListFilters, Sessions
 from chatagent.errors import ChatAgentError
 
 sessions = typer.Typer(help="List chats, show one, close it, follow it.", no_args_is_help=True)
 
 ChatId = Annotated[str, typer.Argument(metavar="CHAT", help="The chat's id.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+_COLUMNS = ("chat", "agent", "status", "turns", "updated", "title")
+#: Characters that a terminal must have for a column to be shown, and that a cell keeps at least.
+_LEAST_WIDTH = {"turns": 80, "updated": 80, "agent": 60}
+_LEAST_CELL = 10
 #: What the log says when there is something to show.
 _NEWS = ("turn-start", "turn-complete", "session-closed", "message-cancelled")
 
@@ -27,26 +32,30 @@ _NEWS = ("turn-start", "turn-complete", "session-closed", "message-cancelled")
 def list_sessions(
     url: Url = None,
     token: Token = None,
+    agent: Annotated[str | None, typer.Option(help="Only those of this agent.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="active or closed; of active ones also idle, queued, running.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
     as_json: Json = False,
 ) -> None:
     """List chats, last active first."""
     try:
         target = find_target(url, token)
         with Sessions(target.url, **target.credentials) as found:
-            page = found.list(limit=limit)
+            page = found.list(**_given(agent=agent, tag=tag, user=user, status=status, limit=limit, cursor=cursor))
     except ChatAgentError as error:
         raise fail(error) from error
     if as_json:
         for session in page["data"]:
             typer.echo(json.dumps(session, ensure_ascii=False))
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("chat", "agent", "status", "turns", "updated", "title"):
-        table.add_column(column, no_wrap=True)
-    for session in page["data"]:
-        table.add_row(*_row(session))
-    Console(highlight=False, soft_wrap=True).print(table)
+    else:
+        _print_table(page["data"])
+    if following := page["pagination"].get("next"):
+        typer.echo(f"there are more: --cursor {following}", err=True)
 
 
 @sessions.command()
@@ -95,19 +104,16 @@ def tail(chat: ChatId, url: Url = None, token: Token = None) -> None:
 
 
 def _follow(chat: Chat, screen: Screen) -> None:
-    shown: dict[str, Any] = {}
+    past = Past(screen)
     while True:
-        session = chat.snapshot()
-        running = chat.resume() if session["status"] == "running" else None
-        _show_new(session["messages"], shown, screen, but_last=running is not None)
+        running = past.show(chat)
         if running is not None:
-            message = screen.stream(running).message
-            shown[message["id"]] = message
-        elif session["closedAt"] is not None:
-            screen.note(f"closed ({session['closedReason'] or 'no reason given'})")
+            past.shown(screen.stream(running).message)
+        elif past.session["closedAt"] is not None:
+            screen.note(f"closed ({past.session['closedReason'] or 'no reason given'})")
             return
         else:
-            _wait(chat, session["out_cursor"])
+            _wait(chat, past.session["out_cursor"])
 
 
 def _wait(chat: Chat, after: int) -> None:
@@ -118,14 +124,23 @@ def _wait(chat: Chat, after: int) -> None:
                 return
 
 
-def _show_new(messages: list[dict[str, Any]], shown: dict[str, Any], screen: Screen, *, but_last: bool) -> None:
-    """Show messages that were not shown, or have changed; an answer that is being written comes by itself."""
-    if but_last and messages and messages[-1]["role"] == "assistant":
-        messages = messages[:-1]
-    for message in messages:
-        if shown.get(message["id"]) != message:
-            shown[message["id"]] = message
-            screen.message(message)
+def _given(**filters: Any) -> ListFilters:
+    return cast("ListFilters", {name: value for name, value in filters.items() if value is not None})
+
+
+def _print_table(sessions: list[dict[str, Any]]) -> None:
+    """One line a chat. Where a terminal is narrow, columns are left out and long cells cut; a pipe gets all of it."""
+    console = Console(highlight=False)
+    left_out = [name for name, least in _LEAST_WIDTH.items() if console.is_terminal and console.width < least]
+    table = Table(box=None, pad_edge=False)
+    rows = [_row(session) for session in sessions]
+    shown = [at for at, name in enumerate(_COLUMNS) if name not in left_out]
+    for at in shown:
+        widest = max((len(row[at]) for row in rows), default=0)
+        table.add_column(_COLUMNS[at], no_wrap=True, min_width=min(widest, _LEAST_CELL))
+    for row in rows:
+        table.add_row(*[row[at] for at in shown])
+    console.print(table, soft_wrap=not console.is_terminal)
 
 
 def _open(chat: str, url: str | None, token: str | None) -> Chat:

@@ -5,6 +5,7 @@ from chatagent.client.blocking import Answer, Chat, Sessions
 from chatagent.client.credential import TokenSource
 from chatagent.client.gateway import Limits
 from chatagent.client.result import Result
+from chatagent.client.session_call import ListFilters
 from chatagent.ui.reading import ToolCall, tool_call
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "AsyncSessions",
     "Chat",
     "Limits",
+    "ListFilters",
     "Result",
     "Sessions",
     "TokenSource",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
@@ -16,6 +16,7 @@ from chatagent.client.gateway import Gateway, Limits
 from chatagent.client.message import Content
 from chatagent.client.outbox import Record, follow
 from chatagent.client.result import Result
+from chatagent.client.session_call import ListFilters, page
 from chatagent.client.want import Call, Chunk, Flow, Give, Lost, Read, Renew, Reply, Steps, Wait, Want
 from chatagent.client.wire import NEVER_SENT, TextReader, request, settings
 from chatagent.record import Busy
@@ -123,6 +124,11 @@ class AsyncAnswer:
         return self._following.whole()
 
     @property
+    def connected(self) -> bool:
+        """False while the connection is lost and made again."""
+        return self._following.connected
+
+    @property
     def so_far(self) -> Result:
         """The answer up to what was iterated."""
         return self._following.result
@@ -158,9 +164,9 @@ class AsyncSessions:
         self._own = http is None
         self._http = http or httpx.AsyncClient(**settings(url, self._gateway.limits))
 
-    async def list(self, *, limit: int = 20, cursor: str | None = None) -> dict[str, Any]:
-        """A page of chats, last active first: `data`, and `pagination.next` where there are more."""
-        return await self.run(self._gateway.page(limit, cursor))
+    async def list(self, **filters: Unpack[ListFilters]) -> dict[str, Any]:
+        """A page of chats, last active first: `data`, and `pagination` with the cursors `next` and `previous`."""
+        return await self.run(page(self._gateway, filters))
 
     async def agents(self) -> Sequence[dict[str, Any]]:
         """The agents that workers have announced."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
@@ -15,6 +15,7 @@ from chatagent.client.gateway import Gateway, Limits
 from chatagent.client.message import Content
 from chatagent.client.outbox import Record, follow
 from chatagent.client.result import Result
+from chatagent.client.session_call import ListFilters, page
 from chatagent.client.want import Call, Chunk, Flow, Give, Lost, Read, Renew, Reply, Steps, Wait, Want
 from chatagent.client.wire import NEVER_SENT, TextReader, request, settings
 from chatagent.record import Busy
@@ -117,6 +118,11 @@ class Answer:
         return self._following.whole()
 
     @property
+    def connected(self) -> bool:
+        """False while the connection is lost and made again."""
+        return self._following.connected
+
+    @property
     def so_far(self) -> Result:
         """The answer up to what was iterated."""
         return self._following.result
@@ -152,9 +158,9 @@ class Sessions:
         self._own = http is None
         self._http = http or httpx.Client(**settings(url, self._gateway.limits))
 
-    def list(self, *, limit: int = 20, cursor: str | None = None) -> dict[str, Any]:
-        """A page of chats, last active first: `data`, and `pagination.next` where there are more."""
-        return self.run(self._gateway.page(limit, cursor))
+    def list(self, **filters: Unpack[ListFilters]) -> dict[str, Any]:
+        """A page of chats, last active first: `data`, and `pagination` with the cursors `next` and `previous`."""
+        return self.run(page(self._gateway, filters))
 
     def agents(self) -> Sequence[dict[str, Any]]:
         """The agents that workers have announced."""

@@ -49,7 +49,8 @@ class Following:
         self._history = history
         self._post = post
         self._initial = initial
-        self._connected = connected
+        #: Something is read; else the connection was lost.
+        self.connected = connected
         self._posted_s = time.monotonic()
         self._events = Events()
         self._replay: Replay | None = None
@@ -63,7 +64,7 @@ class Following:
         limits, failures = self._gateway.limits, 0
         while not self.ended:
             try:
-                if not self._connected:
+                if not self.connected:
                     yield from self._connect()
                 while not self.ended:
                     data: bytes = yield Read()
@@ -78,7 +79,7 @@ class Following:
                             raise Retryable(_GONE)
                         yield from self._tell_stored()
             except Lost as lost:
-                self._connected = False
+                self.connected = False
                 if self._end:
                     self.ended = True
                     return
@@ -120,7 +121,7 @@ class Following:
         if again is not None and time.monotonic() - self._posted_s > gateway.limits.same_s:
             again = None
         reply = yield from gateway.ask(again or self._resume)
-        self._connected = True
+        self.connected = True
         self._events = Events()
         behind_prefix = again is None and self._initial is not None
         self._replay = Replay(self._seen, again=again is not None, behind_prefix=behind_prefix)

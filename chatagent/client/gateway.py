@@ -94,11 +94,6 @@ class Gateway:
             raise self._stranger() from error
         return told
 
-    def page(self, limit: int, cursor: str | None) -> Steps[dict[str, Any]]:
-        """A page of sessions: `data`, and `pagination.next` where there are more."""
-        query = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
-        return (yield from self.json("GET", SESSIONS, None, **query))
-
     def agents(self) -> Steps[list[dict[str, Any]]]:
         """The agents that workers have announced."""
         found: list[dict[str, Any]] = (yield from self.json("GET", "/api/agents"))["agents"]

@@ -110,6 +110,19 @@ def run(*args: str, stdin: str = "", cwd: Path = REPOSITORY, **env: str) -> subp
     )
 
 
+def run_bytes(*args: str, stdin: bytes, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """The same with bytes that may be no text."""
+    return subprocess.run(
+        [sys.executable, "-m", "chatagent.cli", *args],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "CHATAGENT_SECRET_KEY": SECRET, **env},
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def pipe(served: Gateway, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return run(*args, "--url", served.url, stdin=stdin, CHATAGENT_SECRET_KEY=SECRET)
 
@@ -152,6 +165,18 @@ def test_without_a_right_it_asks_for_a_token(served: Gateway) -> None:
     done = run("chat", "echo", "--url", served.url, stdin="hi")
     assert done.returncode == 1
     assert "give --token, or set CHATAGENT_SECRET_KEY" in done.stderr
+
+
+@pytest.mark.parametrize("question", [b"gr\xfc\xdfe", "gr\u00fc\u00dfe".encode()], ids=["latin-1", "utf-8"])
+def test_a_question_that_is_no_utf_8_is_asked_all_the_same(served: Gateway, question: bytes) -> None:
+    done = run_bytes("chat", "echo", "--url", served.url, stdin=question)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == f"You said: {question.decode(errors='replace')}\n"
+
+
+def test_an_answer_that_the_terminal_cannot_show_is_no_failure(served: Gateway) -> None:
+    done = run_bytes("chat", "echo", "--url", served.url, stdin="5 €".encode(), PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 # -- on a terminal ----------------------------------------------------------------------------------------------
@@ -271,6 +296,97 @@ def test_an_unknown_agent_is_told_before_anything_is_written(terminal: Terminal)
     assert "there is no agent 'nobody'; there are: deaf, echo" in one.text
 
 
+def test_what_is_typed_while_an_answer_is_written_waits_for_its_end(
+    terminal: Terminal, served: Gateway, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    with open_chat(served, "typed-on") as chat:
+        chat.start()
+        one = terminal("chat", "echo", "--resume", "typed-on")
+        one.wait_for("› ")
+        one.type(f"wait {gate}\n")
+        at = one.wait_for("one")
+        # When two messages are said, a third is taken back, and a fourth is not entered
+        for text in ("second", "/steer third", "fourth"):
+            waiting = len(chat.queue())
+            one.type(f"{text}\n")
+            wait_until(lambda: len(chat.queue()) > waiting, f"{text} waits")  # noqa: B023
+        one.wait_for("waits: second", after=at)
+        one.wait_for("steers: third", after=at)
+        one.type("/back\n")
+        wait_until(lambda: len(chat.queue()) == 2, "the fourth is taken back")
+        one.type("half a li")
+        one.wait_for("› half a li", after=at)
+        assert [each["busy"] for each in chat.queue()] == ["enqueue", "steer"]
+        gate.touch()
+        # Then each is answered in its turn, and what was typed stands at the prompt
+        at = one.wait_for("one two", after=at)
+        at = one.wait_for("› second", after=at)
+        at = one.wait_for("You said: second", after=at)
+        at = one.wait_for("› third", after=at)
+        at = one.wait_for("You said: third", after=at)
+        at = one.wait_for("› half a li", after=at)
+        one.type("ne\n")
+        one.wait_for("You said: half a line", after=at)
+        assert "fourth" not in str(chat.history())
+
+
+def test_a_stop_is_for_the_answer_on_the_screen_alone(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    one.wait_for("› ")
+    one.type("count\n")
+    one.wait_for("w3 ")
+    one.type("next\n")
+    at = one.wait_for("waits: next")
+    one.type("\x03")
+    at = one.wait_for(r"\nstopped\n", after=at)
+    one.wait_for("You said: next", after=at)
+
+
+def test_ctrl_d_leaves_an_answer_that_goes_on(terminal: Terminal, served: Gateway, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with open_chat(served, "left") as chat:
+        chat.start()
+        one = terminal("chat", "echo", "--resume", "left")
+        one.wait_for("› ")
+        one.type(f"wait {gate}\n")
+        one.wait_for("one")
+        one.type("\x04")
+        assert one.end() == 0
+        assert "go on with: chatagent chat --resume left" in one.text and "Traceback" not in one.text
+        gate.touch()
+        wait_until(lambda: chat.session()["status"] == "idle", "the answer ends")
+        assert chat.history()[-1]["parts"][-1]["text"] == "one two"
+
+
+def test_a_resumed_chat_goes_on_with_what_waits_in_it(terminal: Terminal, served: Gateway, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with open_chat(served, "queued-up") as chat:
+        chat.send(f"wait {gate}").close()
+        chat.send("and then").close()
+        one = terminal("chat", "echo", "--resume", "queued-up")
+        at = one.wait_for("one")
+        assert "› and then" not in one.text
+        gate.touch()
+        at = one.wait_for("› and then", after=one.wait_for("one two", after=at))
+        at = one.wait_for("You said: and then", after=at)
+        one.wait_for("› ", after=at)
+
+
+def test_ctrl_c_at_the_prompt_forgets_the_line_and_leaves_the_second_time(terminal: Terminal) -> None:
+    one = terminal("chat", "echo")
+    at = one.wait_for("› ")
+    one.type("never mind\x03")
+    at = one.wait_for("Ctrl-C once more leaves", after=at)
+    at = one.wait_for("› ", after=at)
+    one.type("hello\n")
+    at = one.wait_for("› ", after=one.wait_for("You said: hello", after=at))
+    one.type("\x03")
+    one.wait_for("Ctrl-C once more leaves", after=at)
+    one.type("\x03")
+    assert one.end() == 0
+
+
 # -- sessions and tokens ----------------------------------------------------------------------------------------
 
 
@@ -290,6 +406,28 @@ def test_sessions_are_listed_shown_and_closed(served: Gateway) -> None:
     assert refused.returncode == 1 and "the session is closed" in refused.stderr
     missing = pipe(served, "sessions", "show", "nothing")
     assert missing.returncode == 1 and "error: " in missing.stderr
+
+
+def test_a_list_is_filtered_and_comes_in_pages(served: Gateway) -> None:
+    for number in range(3):
+        with open_chat(served, f"paged-{number}") as chat:
+            chat.start(tags=["paged"], user=f"user-{number % 2}")
+    pipe(served, "sessions", "close", "paged-1")
+
+    def listed(*filters: str) -> list[str]:
+        told = pipe(served, "sessions", "list", "--json", "--tag", "paged", *filters)
+        assert told.returncode == 0, told.stderr
+        return [json.loads(line)["externalId"] for line in told.stdout.splitlines()]
+
+    assert sorted(listed()) == ["paged-0", "paged-1", "paged-2"]
+    assert listed("--status", "closed") == listed("--user", "user-1") == ["paged-1"]
+    assert listed("--agent", "deaf") == []
+    first = pipe(served, "sessions", "list", "--tag", "paged", "--limit", "2")
+    assert len(first.stdout.splitlines()) == 3, "a head and two chats"
+    cursor = first.stderr.split("--cursor ")[1].strip()
+    assert listed("--cursor", cursor) == [name for name in listed() if name not in first.stdout]
+    wrong = pipe(served, "sessions", "list", "--status", "tired")
+    assert wrong.returncode == 1 and "must be one of ACTIVE" in wrong.stderr
 
 
 def test_a_tail_shows_every_turn_of_everybody_until_the_chat_is_closed(
