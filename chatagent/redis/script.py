@@ -17,7 +17,7 @@ VERBS = (
     *("create", "close", "expire", "start"),
     *("push", "edit", "cancel", "inject"),
     *("claim", "take", "mark", "renew", "append", "stream", "commit", "amend", "suspend", "settle"),
-    *("admit", "release"),
+    *("admit", "release", "update"),
     *("due", "overdue", "forget"),
 )
 

@@ -117,7 +117,7 @@ class Sessions(Listings):
         return session
 
     def update(self, session: Session, changes: Mapping[str, Any]) -> Session:
-        """Replace `tags` or `metadata` of a session; gives it as it is now. New tags are listed first."""
+        """Replace `tags` or `metadata`; gives the session as it is now. New tags are listed first. Raises: NotFound."""
         fields = [item for name, value in changes.items() for item in (name, orjson.dumps(value))]
         tags = set(changes.get("tags", session.tags))
         statuses = [None, *([session.standing] if session.standing in ("waiting", "closed") else [])]
@@ -130,7 +130,7 @@ class Sessions(Listings):
                     for tag in sorted(tags)
                     for status in statuses
                 ],
-                ("HSET", self.keys.session(session.id), "updated_at", now, *fields),
+                script("update")([self.keys.session(session.id)], fields),
                 *[
                     ("ZREM", self.keys.listing("tag", tag, status=status), session.id)
                     for tag in sorted({*session.tags} - tags)

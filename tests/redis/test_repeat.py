@@ -63,6 +63,7 @@ async def _all_verbs(one: Leases, two: Leases, side: Gateway) -> Session:
     await two.commit(ending(last, close="done"))
     side.client.zadd(KEYS.queued, {session.id: 1})
     await two.settle([session.id])
+    side.sessions.update(session, {"tags": ["new"]})
     side.sessions.close(session.id, "again")
     side.sessions.expire(session.id, 600)
     return session

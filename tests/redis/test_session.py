@@ -185,3 +185,12 @@ def test_a_session_takes_nothing_after_its_time(redis_url: str) -> None:
             with pytest.raises(Closed) as caught:
                 attempt()
             assert caught.value.closed_reason == "expired"
+
+
+def test_a_session_that_is_gone_is_not_made_again_by_a_change(redis_url: str) -> None:
+    with gateway(redis_url) as side:
+        session = side.create()
+        side.client.delete(KEYS.session(session.id))
+        with pytest.raises(NotFound):
+            side.sessions.update(session, {"metadata": {"plan": "pro"}})
+        assert not side.client.exists(KEYS.session(session.id))
