@@ -161,10 +161,12 @@ class TestChat:
         """Take a message out of the queue. Raises: NotFound."""
         self._world.gateway.inbox.cancel(self.session.id, message_id)
 
-    def edit_queued(self, message_id: str, content: Content) -> None:
-        """Change a message that waits. Raises: NotFound."""
-        payload = {"trigger": "submit-message", "message": user_message(content, message_id)}
-        self._world.gateway.inbox.edit(self.session.id, message_id, payload)
+    def edit_queued(self, message_id: str, content: Content | None = None, *, busy: Busy | None = None) -> None:
+        """Change a message that waits, or what it does to the running answer. Raises: NotFound."""
+        payload = None
+        if content is not None:
+            payload = {"trigger": "submit-message", "message": user_message(content, message_id)}
+        self._world.gateway.inbox.edit(self.session.id, message_id, payload, busy)
 
     # -- what there is to see -----------------------------------------------------------------------------------
 

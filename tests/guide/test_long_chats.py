@@ -9,6 +9,7 @@ import pytest
 
 from chatagent.llm import Usage
 from chatagent.llm.compaction import Compaction, CompactMessages, ShouldCompact
+from chatagent.testing import TestChat, calls
 from tests.guide.conftest import Talking
 from tests.guide.page import Page, Talk
 from tests.provider import FakeProvider
@@ -111,6 +112,13 @@ def test_usage(talk: Talking, openai: FakeProvider, capsys: pytest.CaptureFixtur
     assert third == ["None", "None", "310"]
     assert (first[0], first[2], second[0], second[2]) == ("105", "105", "205", "310")
     assert float(first[1]) == pytest.approx(100 * 2.5e-6 + 5 * 10e-6)
+
+
+def test_an_answer_ends_when_it_has_used_enough() -> None:
+    with TestChat(PAGE.run("budget")["frugal"]) as chat:
+        chat.model.script(*(calls("dig", where="here").uses(19_000, 1_000) for _ in range(5)))
+        answer = chat.send("dig")
+        assert (answer.usage["totalTokens"], len(answer.tool_calls), answer.outcome) == (60_000, 3, "completed")
 
 
 def test_the_table_of_usage_is_whole() -> None:

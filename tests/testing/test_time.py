@@ -101,6 +101,16 @@ def test_the_queue_is_seen_changed_and_emptied(chat_agent: ChatAgent) -> None:
     assert chat.model.last_request.prompt == "second, but better"
 
 
+def test_what_waits_may_become_urgent(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(Shop().agent)
+    chat.model.script(says("Well, ") + pauses(), "Now.")
+    first = chat.send("one", wait=False)
+    chat.wait_paused()
+    second = chat.send("two", wait=False)
+    chat.edit_queued(chat.queue[0]["id"], busy="interrupt")
+    assert (first.outcome, first.text, second.text) == ("stopped", "Well, ", "Now.")
+
+
 def test_a_busy_agent_may_reject(chat_agent: ChatAgent) -> None:
     chat = chat_agent(Shop(busy="reject").agent)
     chat.model.script(pauses() + "one")
