@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 
 #: Seconds within which a server answers its first PING, or ends.
-_DEADLINE_S = 15.0
+_DEADLINE_S = 30.0
 
 
 class RedisServer:

@@ -16,7 +16,7 @@ from tests.flask.talk import body, chunks_of, text_of, until
 __all__ = ["new_gateway", "worker"]
 
 #: Seconds that a gateway of these tests would wait for its connections, and within which it must not.
-GRACE_S, SOON_S = 120, 20
+GRACE_S, SOON_S = 120, 60
 
 
 @pytest.fixture
