@@ -125,6 +125,9 @@ class Loop:
             fail(call, call.error, self._emit)
         elif call.approved is None:
             await self._ask(call)
+        elif call.tool.execute is None:
+            # The user allowed it: from here on it is the client's to answer.
+            self._emit({"type": "tool-input-available", **_shown(call)})
 
     # -- one step -----------------------------------------------------------------------------------------------
 
@@ -226,13 +229,12 @@ class Loop:
 
     async def _show(self, call: ToolCall) -> None:
         """Tell the client what is called, and ask it where the tool wants that."""
-        shown = {"toolCallId": call.id, "toolName": call.name, "input": call.input, **call.marks(title=True)}
         if call.error is None:
-            self._emit({"type": "tool-input-available", **shown})
+            self._emit({"type": "tool-input-available", **_shown(call)})
             await self._ask(call)
             return
         unknown = {"dynamic": True} if call.tool is None else {}
-        self._emit({"type": "tool-input-error", **shown, **unknown, "errorText": MASKED_ERROR}, error=call.error)
+        self._emit({"type": "tool-input-error", **_shown(call), **unknown, "errorText": MASKED_ERROR}, error=call.error)
 
     async def _ask(self, call: ToolCall) -> None:
         """Let the call wait for an approval if its tool says so; a check that fails is no permission."""
@@ -282,6 +284,10 @@ class Loop:
                 await settle(self._options.on_error(error))
             except Exception:
                 logger.exception("on_error failed")
+
+
+def _shown(call: ToolCall) -> dict[str, Any]:
+    return {"toolCallId": call.id, "toolName": call.name, "input": call.input, **call.marks(title=True)}
 
 
 def _broken_rule(writer: StepWriter, request: ModelRequest) -> Exception | None:

@@ -95,4 +95,7 @@ def _call_of(part: Mapping[str, Any], tools: Mapping[str, Tool]) -> ToolCall:
             call.approved = approval.get("approved") is True
         case "approval-requested":
             call.state = "asked"
+        case "input-available" if approval.get("approved") is True:
+            # It was allowed, and is the client's to answer or was running when a worker died.
+            call.approved = True
     return call

@@ -153,7 +153,7 @@ def _overlay(part: dict[str, Any], answer: dict[str, Any] | None) -> dict[str, A
         return part
     if answer["state"] == "approval-responded":
         return _approve(part, answer.get("approval") or {})
-    known = {"output": answer.get("output")} if answer["state"] == "output-available" else {}
+    known = {"output": answer["output"]} if "output" in answer and answer["state"] == "output-available" else {}
     if answer["state"] == "output-error":
         known = {"errorText": str(answer.get("errorText", ""))}
     return {**part, "state": answer["state"], **known}

@@ -115,6 +115,26 @@ def test_the_model_waits_for_the_client(model: Model) -> None:
     assert model.provider.requests == []
 
 
+def test_a_call_that_the_user_allowed_the_client_is_the_clients_to_answer(model: Model) -> None:
+    @client_tool(needs_approval=True)
+    def locate() -> str:
+        """Where the user is."""
+        raise AssertionError("the client answers")
+
+    shop = Shop()
+    shop.tools["locate"] = locate
+    allowed = {"id": "a", "approved": True}
+    for state in ("approval-responded", "input-available"):
+        pending = part("c1", "locate", state, input={}, approval=allowed)
+        chunks = go_on(model, shop, pending, answers=())
+        assert chunks[1] == {"type": "tool-input-available", "toolCallId": "c1", "toolName": "locate", "input": {}}
+        assert chunks[-1] == {"type": "finish", "finishReason": "tool-calls"}
+    chunks = go_on(
+        model, shop, part("c1", "locate", "approval-responded", input={}, approval=allowed | {"approved": False})
+    )
+    assert kinds(chunks) == ["start", "tool-output-denied", *TEXT_STEP, "finish"]
+
+
 def test_an_answer_of_the_client_is_the_models_turn(model: Model) -> None:
     chunks = go_on(model, Shop(), part("c1", "sign", "output-available", input={}, output="signed"))
     assert kinds(chunks) == ["start", *TEXT_STEP, "finish"]
