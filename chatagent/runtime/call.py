@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that code which does not heed its signal has, before it is cancelled.
 STOP_GRACE_S = 2.0
-#: How often code is cancelled that does not heed that either, and the seconds in between; then it is left alone.
-_CANCELS, _CANCEL_S = 3, 1.0
+#: Seconds that it has to tidy up after its cancellation; and after another, before it is left alone.
+CANCEL_S = (5.0, 1.0)
 #: What was left alone: the event loop itself forgets tasks that nobody holds.
 _left: set[asyncio.Task[None]] = set()
 
@@ -68,11 +68,11 @@ async def run_to_end(work: Coroutine[Any, Any, None], signal: AbortSignal, name:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    for _ in range(_CANCELS):
+    for timeout_s in CANCEL_S:
         if task.done():
             return
         task.cancel()
-        await asyncio.wait([task], timeout=_CANCEL_S)
+        await asyncio.wait([task], timeout=timeout_s)
     if not task.done():
         logger.error("code that heeds no cancellation was left alone", extra={"task": task.get_name()})
         _left.add(task)

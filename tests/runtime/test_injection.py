@@ -14,7 +14,8 @@ from chatagent.errors import ConfigError
 from chatagent.redis.session import Session
 from chatagent.ui import fold_message
 from tests.provider import LITELLM_WARNINGS, FakeProvider
-from tests.redis.chat import gateway
+from tests.redis.chat import gateway, submit
+from tests.redis_server import RedisServer
 from tests.runtime.fleet import Fleet, fleet
 from tests.runtime.test_recovery import expire_lease
 from tests.runtime.world import World, text_of, until
@@ -182,6 +183,33 @@ def test_what_a_finished_tool_has_injected_survives_its_worker(
 
     _run(redis_url, model_loop, test)
     assert _told(provider, -1) == ["how is it?", "at the start", "None", "snow", "by the way"]
+
+
+def test_a_turn_waits_between_two_steps_while_redis_is_away(
+    own_redis: RedisServer, provider: FakeProvider, model_loop: asyncio.Runner
+) -> None:
+    async def test(world: World) -> None:
+        gate = asyncio.Event()
+        agent = _looker(provider, gate)
+        session = world.chat(agent)
+        provider.script(_CALL, _SAY)
+        async with world.engine(agent) as engine:
+            world.say(session, "how is it?", "u1")
+            turn = asyncio.create_task(engine.run_turn("looker", session.id))
+            await _until_wrote(world, session, type="tool-input-available")
+            _inject(world, session, "it got late")
+            world.side.inbox.push(session.id, "message", submit("in the north", "s1"), busy="steer")
+            own_redis.stop()
+            gate.set()
+            await asyncio.wait([turn], timeout=0.3)
+            assert not turn.done()
+            own_redis.start()
+            assert await turn == "completed"
+        answer = world.history(session)[1]
+        assert "steering-message" in {part["type"] for part in answer["parts"]}
+
+    _run(own_redis.url, model_loop, test)
+    assert _told(provider, 1) == ["how is it?", "None", "snow", "it got late", "in the north"]
 
 
 def test_a_task_injects_into_the_chat_that_waits_for_it(

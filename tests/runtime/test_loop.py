@@ -592,7 +592,7 @@ def test_a_custom_agent_must_be_a_coroutine_function_without_hooks() -> None:
 
 
 def test_primitives_outside_of_a_loop_say_where_they_belong() -> None:
-    with pytest.raises(ConfigError, match="custom_agent"):
+    with pytest.raises(ConfigError, match="no loop here"):
         asyncio.run(write_turn_complete())
     assert TurnOptions().max_attempts == 3
 

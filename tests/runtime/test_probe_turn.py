@@ -308,7 +308,7 @@ def test_on_boot_is_tried_again_in_the_process_where_it_failed(redis_url: str) -
 
 @pytest.mark.parametrize(
     "options",
-    [{"busy": "stear"}, {"stream_options": {"send_resoning": True}}, {"on_boot": None}, {"on_error": "no"}],
+    [{"busy": "stear"}, {"stream_options": {"send_resoning": True}}, {"on_boot": "no"}, {"on_error": "no"}],
     ids=str,
 )
 def test_a_wrong_option_is_told_where_the_agent_is_defined(options: dict[str, Any]) -> None:

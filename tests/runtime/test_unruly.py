@@ -80,7 +80,7 @@ def test_code_that_heeds_no_cancellation_is_left_alone(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.setattr(call, "STOP_GRACE_S", 0.01)
-    monkeypatch.setattr(call, "_CANCEL_S", 0.01)
+    monkeypatch.setattr(call, "CANCEL_S", (0.01, 0.01))
     let_go = asyncio.Event()
     calls: list[int] = []
 
