@@ -26,7 +26,7 @@ ASKED = {
     "metadata": {"who": "ann"},
 }
 APPROVED = {"type": "tool-approval-response", "approvalId": "handover-approval-1", "approved": True}
-CALLED = [
+CALLED: list[dict[str, Any]] = [
     {
         "role": "assistant",
         "content": [

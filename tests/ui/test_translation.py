@@ -37,7 +37,7 @@ def _essence(message: Chunk) -> list[Any]:
 
 def test_what_was_asked_is_asked_again_on_a_page_of_5() -> None:
     call = {"type": "tool-pay", "toolCallId": "c", "input": {}}
-    message = {
+    message: dict[str, Any] = {
         "id": "m",
         "role": "assistant",
         "metadata": {"a": 1},
