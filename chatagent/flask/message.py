@@ -25,6 +25,7 @@ MAX_ID = 256
 MAX_PARTS = 1000
 _BUSY: tuple[str, ...] = get_args(Busy)
 _NO_PATHS = (".", "..")
+_CHANNELS = ":channels:"
 _TRIGGERS = ("submit-message", "regenerate-message")
 #: Fields of a request that we read ourselves; the rest is handed to the agent as `body`.
 _OWN_FIELDS = frozenset({"id", "messages", "message", "trigger", "messageId", "metadata", "agent", "busy"})
@@ -181,6 +182,8 @@ def new_chat_id(value: Any, field: str) -> str:
     chat_id = read_id(value, field).strip()
     if chat_id.startswith((ID_PREFIX, "/")):
         raise BadRequest(f"must not start with {ID_PREFIX!r} or '/'", field=field)
+    if _CHANNELS in chat_id:
+        raise BadRequest(f"must not contain {_CHANNELS!r}: scopes name side channels so", field=field)
     if chat_id in _NO_PATHS:
         # HTTP clients resolve them before they ask.
         raise BadRequest("cannot be part of a path", field=field)

@@ -9,7 +9,18 @@ from flask import Blueprint, Flask, Response, g, request
 from flask_sock import Sock
 
 from chatagent.errors import Forbidden, StoreDown
-from chatagent.flask import answer, management_api, openai, openapi, overview_api, page, queue_api, realtime, sse
+from chatagent.flask import (
+    answer,
+    channel_api,
+    management_api,
+    openai,
+    openapi,
+    overview_api,
+    page,
+    queue_api,
+    realtime,
+    sse,
+)
 from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Dispatch, Gateway
@@ -55,6 +66,7 @@ def mount(
     SessionApi(mounted.gateway).register(blueprint)
     management_api.register(blueprint, mounted.gateway)
     realtime.register(blueprint, mounted.gateway)
+    channel_api.register(blueprint, mounted.gateway)
     queue_api.register(blueprint, mounted.gateway)
     overview_api.register(blueprint, mounted.gateway)
     _add_health(blueprint, opened, broker_ping)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from chatagent.errors import ChatAgentError, StoreDown
 from chatagent.flask import s2
@@ -153,11 +153,14 @@ class OutStream:
             if batch is not None:
                 self._cursor = batch.last
                 quiet = self._quiet()
-                yield s2.batch_event(self._encoder.encode(batch, _now_ms()))
+                yield s2.batch_event(self._encode(batch, _now_ms()))
             elif self.settled and self._cursor >= self._until:
                 break
             elif quiet.wait(self._wait, pause_s):
                 yield self._sign_of_life()
+
+    def _encode(self, batch: Batch, at_ms: int) -> list[dict[str, Any]]:
+        return self._encoder.encode(batch, at_ms)
 
     def _quiet(self) -> _Quiet:
         heartbeat_s = min(MAX_HEARTBEAT_S, 2 * self._gateway.options.keepalive_s)

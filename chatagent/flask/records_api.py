@@ -31,7 +31,6 @@ _BASE = "/realtime/v1/sessions/<path:chat_id>"
 #: Largest record that a server may write beside an answer.
 _MAX_RECORD_BYTES = 1024 * 1024
 _MAX_NUMBER = 2**53
-_NO_CHANNELS = "named side channels are not served: send data parts in the answer, or open a chat of its own"
 _NO_STREAMS = "there are no credentials for a stream behind this one: POST to /append, or write from the agent"
 
 
@@ -44,14 +43,14 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         identity = gateway.access.identify(request)
         session = gateway.backend.sessions.get(chat_id)
         require_follow(identity, session)
-        return json_response({"records": _sent(gateway, session, _after())})
+        return json_response({"records": _sent(gateway, session, read_after())})
 
     @blueprint.get(f"{_BASE}/in/records")
     def in_records(chat_id: str) -> Response:
         """What the inbox holds after a cursor."""
         require_server(gateway.access.identify(request))
         session = gateway.backend.sessions.get(chat_id)
-        return json_response({"records": _received(gateway, session, _after())})
+        return json_response({"records": _received(gateway, session, read_after())})
 
     @blueprint.post(f"{_BASE}/out/append")
     def append_output(chat_id: str) -> Response:
@@ -74,17 +73,10 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         return json_response({"runId": run_id(session), "swapped": False})
 
     @blueprint.put(f"{_BASE}/<any(in, out):_side>")
-    def credentials(chat_id: str, _side: str) -> NoReturn:
+    @blueprint.put(f"{_BASE}/channels/<_name>/<any(in, out):_side>")
+    def credentials(chat_id: str, _side: str, _name: str = "") -> NoReturn:
         require_server(gateway.access.identify(request))
         raise UnprocessableEntity(_NO_STREAMS)
-
-    for further in ("", "/append", "/records"):
-        rule = f"{_BASE}/channels/<_name>/<any(in, out):_side>{further}"
-        blueprint.add_url_rule(rule, f"channel{further}", _channel, methods=["GET", "POST", "PUT"])
-
-
-def _channel(chat_id: str, _name: str, _side: str) -> NoReturn:
-    raise UnprocessableEntity(_NO_CHANNELS)
 
 
 def _sent(gateway: Gateway, session: Session, after: int) -> list[dict[str, Any]]:
@@ -128,7 +120,7 @@ def _write(gateway: Gateway, session: Session, body: Mapping[str, Any], part: st
         raise Conflict("nothing is being answered in this chat now; write while an answer is on its way")
 
 
-def _after() -> int:
+def read_after() -> int:
     if request.args.get("afterEventId") == "-1":
         return -1
     return read_number(request.args, "afterEventId", default=-1, least=0, most=_MAX_NUMBER)

@@ -2,7 +2,8 @@
 
 Scopes: `read:sessions:<chat id>`, `write:sessions:<chat id>`, `admin:sessions:<chat id>` (all of that chat, its closing
 too), `write:tasks:<agent>`; without the last part they count for all of the kind; `read:all`, `write:all` and `admin`
-count for everything. `read:sessions:<chat id>:out` opens the chat's stream and nothing else of it.
+count for everything. `read:sessions:<chat id>:out` opens the chat's stream and nothing else of it,
+`read:sessions:<chat id>:channels:<name>` (with `:out` or `:in` at its end: one side of) a side channel.
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ class Identity:
     def may_follow(self, session: Session) -> bool:
         """Whether this identity may read the stream of a chat."""
         return self.may("read", session) or any(f"read:sessions:{name}:out" in self.scopes for name in _names(session))
+
+    def may_channel(self, action: Action, session: Session, name: str, side: str) -> bool:
+        """Whether this identity may use one side of a side channel: with the scope of its chat, or with its own."""
+        own = (f"{action}:sessions:{each}:channels:{name}" for each in _names(session))
+        return self.may(action, session) or any(not self.scopes.isdisjoint({each, f"{each}:{side}"}) for each in own)
 
     def may_manage(self, session: Session) -> bool:
         """Whether this identity may change or close a chat: more than a token for that chat allows."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import redis
 
+from chatagent.redis.channel import Channels
 from chatagent.redis.connection import connect
 from chatagent.redis.directory import Directory
 from chatagent.redis.head_start import HeadStarts
@@ -28,6 +29,7 @@ class GatewayRedis:
     outbox: Outbox
     history: History
     head_starts: HeadStarts
+    channels: Channels
     directory: Directory
     subscriber: Subscriber
 
@@ -43,6 +45,7 @@ class GatewayRedis:
             outbox=Outbox(client, keys),
             history=History(client, keys),
             head_starts=HeadStarts(client, keys),
+            channels=Channels(client, keys),
             directory=Directory(client, keys),
             subscriber=Subscriber(url),
         )

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError
 
 VERBS = (
     *("create", "close", "expire", "start"),
-    *("push", "edit", "cancel", "inject"),
+    *("push", "edit", "cancel", "inject", "channel"),
     *("claim", "take", "mark", "renew", "append", "stream", "commit", "amend", "suspend", "settle"),
     *("admit", "release", "update"),
     *("due", "overdue", "forget"),

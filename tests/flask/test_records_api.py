@@ -49,7 +49,7 @@ def test_a_server_writes_beside_an_answer_once(gateway: GatewayProcess, worker: 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "/out"), ("PUT", "/in"), ("GET", "/channels/side/out"), ("POST", "/channels/side/in/append")],
+    [("PUT", "/out"), ("PUT", "/in"), ("PUT", "/channels/side/out")],
 )
 def test_what_is_not_served_is_said_without_asking_for_another_try(
     gateway: GatewayProcess, worker: ScriptedWorker, method: str, path: str
@@ -68,9 +68,9 @@ def test_runs_go_on_by_themselves(gateway: GatewayProcess, worker: ScriptedWorke
     assert told.json() == {"runId": session_id.replace("session_", "run_"), "swapped": False}
 
 
-def test_a_head_start_is_refused_and_its_end_is_not(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+def test_a_head_start_that_nobody_made_is_not_taken_over(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
     start(gateway)
     with gateway.http(SECRET) as http:
         refused = append(http, {"kind": "handover", "partialAssistantMessage": [], "isFinal": False})
-        assert (refused.status_code, "headStart" in refused.json()["error"]) == (400, True)
+        assert (refused.status_code, "head start" in refused.json()["error"]) == (409, True)
         assert append(http, {"kind": "handover-skip"}).json() == {"ok": True}

@@ -27,7 +27,7 @@ from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
 
 #: Followed for ever, or until a timeout.
-_ENDLESS = {"chats_feed", "follow_records"}
+_ENDLESS = {"chats_feed", "follow_channel", "follow_records"}
 _NAMES = {endpoint.partition(".")[2]: each for endpoint, each in OPERATIONS.items()}
 _ASKED = [
     (name, mode)

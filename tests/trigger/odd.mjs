@@ -201,6 +201,30 @@ const tests = {
     return { asked, seen: await seen, errors: talk.errors };
   },
 
+  async sideChannel() {
+    const talk = new Talk('side');
+    await talk.start();
+    const shots = sessions.defineChannel('shots');
+    const channel = sessions.open(talk.id).channel(shots);
+    const path = side => `${url}/realtime/v1/sessions/${encodeURIComponent(talk.id)}/channels/shots/${side}`;
+    const post = (side, token, value) =>
+      fetch(`${path(side)}/append`, { method: 'POST', headers: { Authorization: `Bearer ${token}` }, body: JSON.stringify(value) });
+    const stop = new AbortController();
+    const stream = await channel.out.read({ signal: stop.signal });
+    for (const step of [1, 2]) await post('out', secret, { step });
+    const frames = [];
+    for await (const frame of stream) if (frames.push(frame) === 2) break;
+    stop.abort();
+    await channel.in.send({ paused: true });
+    const token = await auth.createPublicToken({ scopes: { read: { sessions: `${talk.id}:channels:shots` } } });
+    const headers = { Authorization: `Bearer ${token}` };
+    const { records } = await (await fetch(`${path('in')}/records`, { headers })).json();
+    const idle = (await sessions.retrieve(talk.id)).currentRunId;
+    const forged = (await post('out', token, {})).status;
+    const written = await channel.out.append({ step: 3 }).then(() => 'written', error => error.status ?? String(error));
+    return { frames, got: records.map(each => each.data), idle, forged, written };
+  },
+
   async staleCursor() {
     const talk = new Talk('stale');
     const chat = talk.chat();

@@ -47,6 +47,14 @@ WANTED: dict[str, Any] = {
         "answered": ["finish", 4, [None, "output-available", None, "done"]],
     },
     "expiredInWatch": {"asked": 1, "seen": "after all", "errors": []},
+    # The client itself writes `out` to S2 alone.
+    "sideChannel": {
+        "frames": [{"step": 1}, {"step": 2}],
+        "got": [{"paused": True}],
+        "idle": None,
+        "forged": 403,
+        "written": 422,
+    },
     # A cursor past the end of the log shows nothing old; one that is a turn late shows that turn.
     "staleCursor": {"results": [[8, True], [9, True]], "errors": []},
     "queueAndPromote": {"injected": 1, "asked": "second", "left": 0, "stored": 4, "errors": []},

@@ -29,9 +29,6 @@ LEFT_OUT = {
     "chatagent.page_file": "files of the page",
     "chatagent.chat_socket": "a WebSocket: docs/protocol.md",
     "chatagent.credentials": _NOT_SERVED,
-    "chatagent.channel": _NOT_SERVED,
-    "chatagent.channel/append": _NOT_SERVED,
-    "chatagent.channel/records": _NOT_SERVED,
 }
 _OPENAI = "chatagent_openai."
 #: Methods that Flask answers by itself.

@@ -39,6 +39,10 @@ _PAYLOAD = obj(
     "the agent as `turn.body`.",
 )
 _RECORDS = json_answer(obj({"records": array(ref("Record"))}))
+_SIDE: dict[str, Schema] = {
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    "side": one_of(("in", "out")),
+}
 
 OPERATIONS: dict[str, Operation] = {
     "chatagent.append_record": Operation(
@@ -55,6 +59,7 @@ OPERATIONS: dict[str, Operation] = {
                     {"messageId": STRING},
                 ),
                 obj({"kind": tag("handover-skip")}),
+                obj({"kind": tag("inject"), "messages": {"anyOf": [STRING, array(OBJECT)]}}),
             ]
         },
         headers=PART_ID,
@@ -93,6 +98,36 @@ OPERATIONS: dict[str, Operation] = {
         headers=PART_ID,
         about="It never becomes part of the message.",
         who="server",
+    ),
+    "chatagent.append_to_channel": Operation(
+        _TAG,
+        "Append a record to a side channel",
+        {200: json_answer(obj({"ok": BOOLEAN, "seq": integer(0)}))},
+        (*OF_CHAT, *WITH_BODY, CLOSED),
+        body=ANY,
+        headers=PART_ID,
+        path=_SIDE,
+        about="Any JSON. It wakes no worker. `out` is for servers.",
+    ),
+    "chatagent.follow_channel": Operation(
+        _TAG,
+        "Follow one side of a side channel",
+        {
+            200: stream_answer(
+                obj({"records": array(ref("S2Record"))}), "As a chat's outbox.", {"X-Stream-Version": "`v2`."}
+            )
+        },
+        (*OF_CHAT, BAD_REQUEST),
+        headers={name: schema for name, schema in _FOLLOW.items() if name not in ("X-Peek-Settled", "X-AI-SDK")},
+        path=_SIDE,
+    ),
+    "chatagent.channel_records": Operation(
+        _TAG,
+        "Read one side of a side channel",
+        {200: _RECORDS},
+        (*OF_CHAT, BAD_REQUEST),
+        query=_AFTER,
+        path=_SIDE,
     ),
 }
 
