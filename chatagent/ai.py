@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar, overload
 
 from pydantic import BaseModel, Field
 
@@ -162,8 +162,34 @@ def tool_call_id() -> str | None:
     return None if options is None else options.tool_call_id
 
 
-def chat_context() -> ChatContext[Any] | None:
-    """The chat that this code works for, in its turn or in a task under it; `client_data` as the client sent it."""
+@overload
+def chat_context() -> ChatContext[Any] | None: ...
+@overload
+def chat_context(agent: Agent[C]) -> ChatContext[C] | None: ...
+def chat_context(agent: Agent[Any] | None = None) -> ChatContext[Any] | None:
+    """The chat that this code works for, in its turn or in a task under it; None outside of one.
+
+    `client_data` is as the client sent it; with an `agent`, as that one declares it. Raises: BadRequest.
+    """
+    context = _context()
+    if context is None or agent is None:
+        return context
+    return replace(context, client_data=agent.read_client_data(context.client_data))
+
+
+@overload
+def chat_context_or_raise() -> ChatContext[Any]: ...
+@overload
+def chat_context_or_raise(agent: Agent[C]) -> ChatContext[C]: ...
+def chat_context_or_raise(agent: Agent[Any] | None = None) -> ChatContext[Any]:
+    """The same. Raises: ConfigError outside of a chat, BadRequest."""
+    context = chat_context() if agent is None else chat_context(agent)
+    if context is None:
+        raise ConfigError("there is no chat here: this run was not started by a turn of one")
+    return context
+
+
+def _context() -> ChatContext[Any] | None:
     turn, trace = find_turn(), _trace()
     if trace is not None:
         return None if trace.chat is None else ChatContext(**trace.chat)
@@ -171,19 +197,6 @@ def chat_context() -> ChatContext[Any] | None:
         return None
     return ChatContext(
         chat_id=turn.chat_id, turn=turn.number, continuation=turn.continuation, client_data=turn.metadata
-    )
-
-
-def chat_context_or_raise(agent: Agent[C]) -> ChatContext[C]:
-    """The same with the client data as `agent` declares it. Raises: ConfigError outside of a chat, BadRequest."""
-    context = chat_context()
-    if context is None:
-        raise ConfigError("there is no chat here: this run was not started by a turn of one")
-    return ChatContext(
-        chat_id=context.chat_id,
-        turn=context.turn,
-        continuation=context.continuation,
-        client_data=agent.read_client_data(context.client_data),
     )
 
 

@@ -8,6 +8,8 @@ from functools import wraps
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, overload
 
+from pydantic import BaseModel
+
 from chatagent.errors import ConfigError
 from chatagent.llm.docstring import parse
 from chatagent.llm.schema import derive_input, plain
@@ -67,13 +69,21 @@ class ToolKeywords(TypedDict, total=False):
 @overload
 def tool(function: Callable[P, R], /) -> FunctionTool[P, R]: ...
 @overload
+def tool(
+    *, execute: Callable[[Any], Any], input_schema: type[BaseModel] | Mapping[str, Any], **options: Unpack[ToolKeywords]
+) -> Tool: ...
+@overload
 def tool(**options: Unpack[ToolKeywords]) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function: `@tool`, or `@tool(needs_approval=True, …)`.
 
     The name is the function's, the description its docstring, the input its parameters (described by `Args:` or
     `:param …:`). A plain function runs in a thread; an `async def` is awaited; a generator gives preliminary outputs.
+    In pieces: `tool(name=…, description=…, input_schema=…, execute=…)`, where `execute` takes the validated input.
     """
+    if "execute" in options:
+        return _from_pieces(options)
+    _check(options)
     if function is None:
         return lambda wrapped: _from_function(wrapped, True, options)
     return _from_function(function, True, options)
@@ -88,6 +98,7 @@ def client_tool(function: Callable[..., Any] | None = None, /, **options: Any) -
 
     The turn ends with the call pending, and goes on when the client has sent its output.
     """
+    _check(options)
     if function is None:
         return lambda wrapped: _from_function(wrapped, False, options)
     return _from_function(function, False, options)
@@ -114,6 +125,20 @@ def to_tools(
             raise ConfigError(f"two tools are named {each.name}; give one of them another name")
         found[each.name] = each
     return found
+
+
+def _check(options: Mapping[str, Any], *further: str) -> None:
+    known = [*ToolKeywords.__annotations__, *further]
+    if unknown := options.keys() - set(known):
+        raise ConfigError(f"a tool has no option {min(unknown)!r}; there are {', '.join(known)}")
+
+
+def _from_pieces(options: Mapping[str, Any]) -> Tool:
+    """A tool that is no function: what runs it takes the whole input."""
+    _check(options, "execute", "input_schema")
+    if missing := [name for name in ("name", "input_schema") if options.get(name) is None]:
+        raise ConfigError(f"a tool with execute= needs {' and '.join(missing)}=")
+    return Tool(**{"input" if name == "input_schema" else name: value for name, value in options.items()})
 
 
 def _from_function(function: Callable[..., Any], runs: bool, options: Mapping[str, Any]) -> FunctionTool[..., Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chatagent.errors import ConfigError
 from chatagent.llm.answer import LiveAnswer
 from chatagent.llm.choice import ToolChoice
 from chatagent.llm.context import ModelContext, current_context
@@ -17,9 +18,19 @@ from chatagent.llm.result import StreamTextResult
 from chatagent.llm.stop import StopCondition, step_count_is
 from chatagent.llm.system import System
 from chatagent.signal import AbortSignal
+from chatagent.ui import to_model_messages
 
 #: Steps after which an answer ends when nothing else is said.
 MAX_STEPS = 20
+#: What the AI SDK calls it, and what it is called here; other names are litellm's.
+_ELSEWHERE = {
+    "abort_signal": "signal= (a turn's own is found by itself)",
+    "max_output_tokens": "max_tokens=",
+    "max_steps": "stop_when=step_count_is(…)",
+    "prompt": "messages=",
+    "provider_options": "the provider's parameters by their own names, as litellm takes them",
+    "stop_sequences": "stop=",
+}
 #: How often a failed model call is tried again.
 MAX_RETRIES = 2
 
@@ -43,16 +54,19 @@ def stream_text(
 ) -> StreamTextResult:
     """Let a model answer, with tools, as a stream.
 
-    `messages` are in OpenAI's form; `system` is text, or a message whose content parts may carry `cache_control`.
+    `messages` are in OpenAI's form; UI messages are converted. `system` is text, or a message whose content parts may
+    carry `cache_control`.
     Inside a turn the signal, the tools and the system prompt are the turn's unless given here. `tool_choice`: `auto`,
     `none`, `required`, or the name of a tool. A failed model call is tried again `max_retries` times, then with each
     of `fallbacks`, as long as the client has seen nothing of it.
     Errors do not raise while iterating: they are chunks. `await result.text` raises them.
     """
     context = current_context.get() or ModelContext()
+    for name in _ELSEWHERE.keys() & litellm_params.keys():
+        raise ConfigError(f"stream_text has no {name}=; here it is {_ELSEWHERE[name]}")
     options = Options(
         model=model,
-        messages=messages,
+        messages=_told(messages, context),
         system=system if system is not None else context.system,
         tools=to_tools(tools) if tools is not None else context.tools,
         tool_choice=tool_choice,
@@ -72,3 +86,15 @@ def stream_text(
         await Loop(options, context, live).answer(whole)
 
     return StreamTextResult(LiveAnswer(work, abort), context.options)
+
+
+def _told(messages: Sequence[Message], context: ModelContext) -> Sequence[Message]:
+    """What the model is told: UI messages (with `parts`) as it takes them."""
+    if not any("parts" in message for message in messages):
+        return messages
+    outputs = {name: tool.told for name, tool in context.tools.items() if tool.to_model_output is not None}
+    return [
+        told
+        for message in messages
+        for told in (to_model_messages([dict(message)], tool_outputs=outputs) if "parts" in message else [message])
+    ]

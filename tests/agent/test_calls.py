@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from chatagent import chat, client_tool, stream_text
+from chatagent import ai, chat, client_tool, stream_text, task, tool
 from chatagent.agent.stream import Writer
 from chatagent.errors import BadRequest, ConfigError
 from chatagent.llm import StreamTextResult
@@ -180,3 +181,54 @@ def test_the_results_that_come_in_are_new_until_they_are_taken_in(chat_agent: Ch
     audit.clear()
     assert talk.answer_tool(42).text == "Thanks."
     assert audit == [("validate", [42]), ("hydrate", [42]), ("complete", [])]
+
+
+class Query(BaseModel):
+    query: str
+
+
+class Client(BaseModel):
+    user_id: str = "guest"
+
+
+@task("look-up", schema=Query)
+async def look_up(asked: Query) -> str:
+    """Look something up."""
+    context, same, plain = ai.chat_context(porting), ai.chat_context_or_raise(), ai.chat_context()
+    assert context is not None
+    return f"{asked.query} for {context.client_data.user_id}, {same == plain}, {same.client_data}"
+
+
+@chat.agent(
+    "porting",
+    client_data=Client,
+    tools=[tool(name="look", description="Look.", input_schema=Query, execute=ai.tool_execute(look_up))],
+)
+async def porting(turn: chat.Turn[Client]) -> StreamTextResult:
+    there = {"abort_signal": "signal=", "max_output_tokens": "max_tokens=", "stop_sequences": "stop="}
+    for name, here in there.items():
+        wrong: dict[str, Any] = {name: None}
+        with pytest.raises(ConfigError, match=f"stream_text has no {name}=; here it is {here}"):
+            stream_text(turn.model, turn.messages, **wrong)
+    return stream_text(turn.model, turn.ui_messages)
+
+
+def test_a_tool_in_pieces_runs_a_task_that_knows_its_chat(chat_agent: ChatAgent) -> None:
+    talk = chat_agent(porting, serve=[look_up], client_data={"user_id": "ada"})
+    talk.model.script(calls("look", query="owls"), "Done.")
+    answer = talk.send("go")
+    assert answer.tool_calls[0].output == "owls for ada, True, {'user_id': 'ada'}"
+    assert talk.model.requests[0].messages == [{"role": "user", "content": "go"}], "UI messages are converted"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"description": "Look.", "execute": print}, "needs name and input_schema="),
+        ({"name": "look", "execute": print, "input_schema": Query, "colour": 1}, "no option 'colour'"),
+        ({"inputSchema": Query}, "no option 'inputSchema'; there are name, description"),
+    ],
+)
+def test_an_option_that_a_tool_has_not_is_told(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        tool(**options)
