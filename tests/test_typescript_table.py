@@ -27,6 +27,35 @@ _NAMES = sorted(
 )
 
 
+#: What the docs that people port from call, and the options and fields that they name.
+_PORTED = """
+chat.agent chat.task chat.pipe chat.pipeAndCapture chat.createSession chat.messages chat.createStopSignal
+chat.writeTurnComplete chat.MessageAccumulator chat.cleanupAbortedParts chat.isStopped chat.local chat.defer chat.inject
+chat.response.write chat.stream.writer chat.stream.pipe chat.stream.append chat.stream.read chat.prompt
+chat.setTurnTimeout chat.setWarmTimeoutInSeconds chat.setUIMessageStreamOptions chat.toStreamTextOptions
+chat.withUIMessage chat.createStartSessionAction ai.toolExecute ai.tool ai.toolCallId ai.chatContext
+ai.chatContextOrThrow ai.currentToolOptions auth.createPublicToken auth.createTriggerPublicToken sessions.list
+local.init local.get local.hasChanged writer.write turn.complete turn.done turn.addResponse turn.setMessages
+turn.number turn.chatId turn.trigger turn.clientData turn.messages turn.uiMessages turn.signal turn.stopped
+turn.continuation messages.waitWithWarmup messages.waitWithIdleTimeout stop.signal stop.reset stop.cleanup
+conversation.addIncoming conversation.addResponse conversation.uiMessages conversation.modelMessages AbortSignal.any
+task schemaTask trigger triggerAndWait tool streamText stepCountIs convertToModelMessages generateId
+onPreload onChatStart onTurnStart onBeforeTurnComplete onTurnComplete onBoot onRecoveryBoot onAction onCompacted
+onChatSuspend onChatResume onWait onValidateMessages hydrateMessages prepareMessages
+clientDataSchema uiMessageStreamOptions onError sendReasoning sendSources maxTurns turnTimeout idleTimeoutInSeconds
+warmTimeoutInSeconds timeout maxAttempts concurrencyLimit abortSignal stopWhen inputSchema execute description target
+transient stopSignal cancelSignal chatAccessToken lastEventId newMessages newUIMessages responseMessage
+rawResponseMessage preloaded runId ctx messageId ChatTaskPayload ChatTaskWirePayload scopes expirationTime
+waitUntilComplete isAborted onFinish spanName body useChat TriggerChatTransport useTriggerChatTransport preload
+externalId createdAt closedAt
+"""
+
+
+def test_what_people_port_stands_in_the_table() -> None:
+    words = {name.rsplit(".", maxsplit=1)[-1] for name in _PORTED.split()}
+    assert {word for word in words if not re.search(rf"(?<![A-Za-z]){word}(?![A-Za-z])", _TABLE)} == set()
+
+
 def _find(name: str) -> Any:
     head, *rest = name.split(".")
     found: Any = Turn if head == "turn" else getattr(chatagent, head)
