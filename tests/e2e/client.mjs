@@ -139,6 +139,8 @@ const commands = {
         : it.chat.addToolApprovalResponse({ id, approved, ...(reason ? { reason } : {}) }),
     ),
   sendAgain: it => sendAgain(it),
+  /** Send what was answered on the page. */
+  sendOn: it => begin(it, it.chat.sendMessage()),
   /** `setMessages` of `useChat`. */
   hold: ({ chat }, { messages }) => {
     chat.messages = messages;

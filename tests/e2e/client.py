@@ -156,6 +156,10 @@ class Chat:
         """Approve or deny a tool call; the page sends it on when it was the last."""
         self._begin("approve", id=approval_id, approved=approved, reason=reason)
 
+    def send_on(self) -> None:
+        """Send what was answered on the page, where it does not do so by itself."""
+        self._begin("sendOn")
+
     def stop(self) -> None:
         """`chat.stop()`: over HTTP it only hangs up, over the WebSocket it also tells the server."""
         self._clients.ask(self.name, "stop")

@@ -77,6 +77,32 @@ def test_the_page_approves_or_denies_a_tool_call(
 
 
 @pytest.mark.parametrize("client", APPROVERS)
+def test_an_approval_after_a_later_message_goes_on_in_the_message_that_asked(
+    client: Client, clients: Clients, server: Server, tmp_path: Path
+) -> None:
+    paid = tmp_path / "paid"
+    chat = open_page(clients, client, server, "model")
+    chat.ask(_script(_call("pay", file=str(paid), euros=5), [{"content": "So be it."}, {"finish": "stop"}]))
+    asked = _approval(assert_same(chat, server)[-1])
+    chat.ask("meanwhile")
+    before = assert_same(chat, server)
+    assert not paid.exists()
+
+    chat.approve(asked, True)
+    chat.wait_settled()
+    chat.send_on()
+    chat.wait_answers(3)
+
+    stored = assert_same(chat, server)
+    assert [each["id"] for each in stored] == [each["id"] for each in before]
+    assert (text_of(stored[1]), stored[2:]) == ("So be it.", before[2:])
+    assert _states(stored[1]) == [("tool-pay", "output-available")]
+    assert paid.read_text() == "5\n"
+    chat.ask("thanks")
+    assert len(assert_same(chat, server)) == 6
+
+
+@pytest.mark.parametrize("client", APPROVERS)
 def test_an_approval_on_two_pages_pays_once(
     client: Client, clients: Clients, server: Server, other_server: Server, tmp_path: Path
 ) -> None:
