@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from chatagent import auth, chat, sessions
-from chatagent.errors import Busy, Closed, ConfigError, NotFound
+from chatagent.errors import BadRequest, Busy, Closed, ConfigError, NotFound
 from chatagent.sessions import AsyncSessions, Sessions
 from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
@@ -137,6 +138,21 @@ def test_a_server_shows_data_beside_an_answer(place: GatewayProcess, worker: Scr
     assert kinds[:2] == ["turn-start", "data-progress"]
 
 
+def test_a_server_tells_the_model_what_no_user_said(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    session = sessions.start("echo", chat_id="c1")
+    handle = sessions.open("c1")
+    handle.in_.inject("Be brief.")
+    handle.in_.inject([{"role": "user", "content": "It got late."}])
+    told = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "It got late."}]
+    found = worker.client.lrange(worker.keys.injected(session.id), 0, -1)
+    assert [json.loads(each) for each in found] == told
+    with pytest.raises(BadRequest, match="messages"):
+        handle.in_.inject([{"content": "who says so?"}])
+    with place.http(auth.create_public_token(scopes={"write": {"sessions": "c1"}})) as http:
+        record = {"kind": "inject", "messages": "Be rude."}
+        assert http.post("/realtime/v1/sessions/c1/in/append", json=record).status_code == 403
+
+
 def test_a_view_of_your_own_starts_sessions(place: GatewayProcess, worker: ScriptedWorker) -> None:
     start_session = sessions.create_start_session_action("echo", token_ttl="10m", tags=["web"])
     given = start_session("c1", {"user_id": "ann"}, user="ann")
@@ -189,6 +205,7 @@ def test_several_gateways_are_named_one_by_one(gateway: GatewayProcess, worker: 
         ({"read": {"sessions": True}, "write": {"tasks": False, "sessions": "a"}}, "read:sessions write:sessions:a"),
         ({"admin": True}, "admin"),
         (["read:sessions:a:out"], "read:sessions:a:out"),
+        ("read:sessions:a write:tasks:b", "read:sessions:a write:tasks:b"),
     ],
 )
 def test_scopes_are_written_as_the_packages_write_them(scopes: Any, written: str) -> None:
@@ -205,7 +222,36 @@ def test_a_token_of_ours_opens_what_it_names(place: GatewayProcess, worker: Scri
         assert http.post("/realtime/v1/sessions/c1/in/append", json={"kind": "stop"}).status_code == 403
 
 
-@pytest.mark.parametrize("scopes", [{}, [], {"read": {"sessions": [" "]}}])
+def test_a_token_to_start_chats_starts_them_and_opens_no_other(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    sessions.start("echo", chat_id="theirs", user="bob")
+    token = auth.create_trigger_public_token("echo", expires_in="1h")
+    assert jwt.decode(token, SECRET, ["HS256"])["scopes"] == ["write:tasks:echo"]
+    with place.http(token) as http:
+        body = {"type": "chat.agent", "taskIdentifier": "echo", "triggerConfig": {"basePayload": {}}}
+        mine = http.post("/api/v1/sessions", json={**body, "externalId": "mine"})
+        assert mine.status_code in (200, 201)
+        assert http.post("/api/v1/sessions", json={**body, "externalId": "theirs"}).status_code in (403, 404)
+        assert http.get("/api/v1/sessions/mine").status_code in (403, 404)
+    with place.http(mine.json()["publicAccessToken"]) as http:
+        assert http.get("/api/v1/sessions/mine").status_code == 200
+
+
+def test_a_filter_that_there_is_not_lists_nothing(place: GatewayProcess, worker: ScriptedWorker) -> None:
+    sessions.start("echo", chat_id="c1", tags=["user:ann"])
+    assert [each.chat_id for each in sessions.list(type="chat.agent", tag="user:ann")] == ["c1"]
+    assert list(sessions.list(type="other")) == []
+    with pytest.raises(BadRequest, match="tagg: there is no such filter; there are agent, "):
+        list(sessions.list(tagg="user:ann"))  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        *({}, [], "", None, ["read"], ["fly:sessions:a"], ["read:rockets:a"]),
+        *({"read": {"sessions": each}} for each in ([" "], None, 5, [None])),
+        *({"read": "sessions"}, {"read": True}, {"read": None}),
+    ],
+)
 def test_a_token_that_opens_nothing_is_not_made(scopes: Any) -> None:
     with pytest.raises(ConfigError):
         auth.create_public_token(scopes=scopes, secret_key=SECRET)
