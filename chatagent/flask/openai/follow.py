@@ -10,6 +10,7 @@ from typing import Any
 from chatagent.errors import NotFound
 from chatagent.flask import feed as feeds
 from chatagent.flask.feed import AnswerFeed
+from chatagent.record import is_raw
 from chatagent.ui import decode
 
 Chunk = dict[str, Any]
@@ -32,11 +33,11 @@ class Pace:
 
 
 def follow(feed: AnswerFeed, wake: threading.Event, keepalive_s: float) -> Iterator[list[Chunk]]:
-    """The chunks as they come, an empty list when all is quiet for long. Closes the feed.
+    """The chunks of the message as they come, an empty list when all is quiet for long. Closes the feed.
 
     Raises: NotFound when the answer has left the log.
     """
     for chunks in feeds.follow(feed, wake, keepalive_s):
-        yield [decode(chunk) for chunk in chunks]
+        yield [decode(chunk) for chunk in chunks if not is_raw(chunk)]
     if feed.answer.trimmed:
         raise NotFound("the answer is no longer in the stream; read it from the chat's history")
