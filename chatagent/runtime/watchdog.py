@@ -25,7 +25,10 @@ _BUSY_S = 1.0
 
 
 class Watchdog:
-    """A thread beside the loop. `blocked_s` is the longest time for which it believes in a loop that is silent."""
+    """A thread beside the loop that it is made on.
+
+    `blocked_s` is the longest time for which it believes in a loop that is silent.
+    """
 
     def __init__(self, leases: Leases, store: Store, heartbeat_s: float, blocked_s: float) -> None:
         self._leases = leases
@@ -33,6 +36,7 @@ class Watchdog:
         self._heartbeat_s = heartbeat_s
         self._blocked_s = blocked_s
         self._beat = time.monotonic()
+        self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._told = False
         self._ended = threading.Event()
@@ -41,7 +45,6 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin; called on the loop."""
-        self._loop_thread = threading.get_ident()
         self._tick()
         self._thread.start()
 
@@ -55,12 +58,12 @@ class Watchdog:
 
     def _tick(self) -> None:
         self._beat = time.monotonic()
-        self._ticks = asyncio.get_running_loop().call_later(self._heartbeat_s / 2, self._tick)
+        self._ticks = self._loop.call_later(self._heartbeat_s / 2, self._tick)
 
     def _main(self) -> None:
-        while not self._ended.wait(self._heartbeat_s / 2):
+        while not self._ended.wait(self._heartbeat_s / 2) and not self._loop.is_closed():
             late_s = time.monotonic() - self._beat
-            if late_s < max(self._heartbeat_s, _BUSY_S):
+            if not self._loop.is_running() or late_s < max(self._heartbeat_s, _BUSY_S):
                 self._told = False
             elif late_s < self._blocked_s:
                 self._keep(late_s)
