@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 import pytest
 
 from tests.conftest import missing
@@ -15,7 +16,7 @@ from tests.e2e.server import Server
 from tests.node import InstallError, Node
 from tests.provider import FakeProvider
 from tests.redis_server import discard, new_redis
-from tests.stack import SECRET, Stack
+from tests.stack import SECRET, Stack, wait_until
 
 FOLDER = Path(__file__).parent
 #: Releases of the client, newest first.
@@ -46,8 +47,20 @@ def serve(stack: Stack) -> Iterator[Server]:
     with stack.worker(FOLDER / "agents.py"), stack.gateway() as gateway:
         gateway.wait_healthy()
         server = Server(gateway.url)
+        warm_up(server)
         yield server
         server.close()
+
+
+def warm_up(server: Server) -> None:
+    """Have the worker load what it calls models with: that takes seconds, which no scenario should wait."""
+    chat_id = server.start("helper").chat_id
+    message = {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "hello"}]}
+    record = {"kind": "message", "payload": {"trigger": "submit-message", "message": message}}
+    url = f"{server.url}/realtime/v1/sessions/{chat_id}/in/append"
+    answer = httpx.post(url, json=record, headers={"Authorization": f"Bearer {SECRET}"}, timeout=30, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    wait_until(lambda: server.read(chat_id)["turn"] == 1, "the first answer", timeout_s=180)
 
 
 @pytest.fixture(scope="package")
