@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from chatagent.record import Busy
+from chatagent.redis.channel import Channels
 from chatagent.redis.connection import connect, connect_async
 from chatagent.redis.history import History
 from chatagent.redis.inbox import Inbox, Pushed
@@ -35,6 +36,7 @@ class Gateway:
         self.inbox = Inbox(self.client, KEYS)
         self.outbox = Outbox(self.client, KEYS)
         self.history = History(self.client, KEYS)
+        self.channels = Channels(self.client, KEYS)
 
     def create(self, chat_id: str = "c1") -> Session:
         session, _ = self.sessions.create(chat_id, "support", queue="turns", user="ada", tags=["vip"])

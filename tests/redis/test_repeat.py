@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatagent.redis import script as scripts
+from chatagent.redis.channel import side_id
 from chatagent.redis.lease import Leases
 from chatagent.redis.script import Command
 from chatagent.redis.session import Session
@@ -32,6 +33,7 @@ async def _all_verbs(one: Leases, two: Leases, side: Gateway) -> Session:
     side.inbox.inject(session.id, [{"role": "user", "content": "one"}])
     side.inbox.edit(session.id, "m-c", submit("C", "m-c"), busy="steer")
     side.inbox.cancel(session.id, "m-d")
+    assert [side.channels.append(side_id(session.id, "scores", "in"), n, f"p{n}") for n in (1, 2)] == [0, 1]
     assert await one.admit("support", session.id, 1) is True
     assert await two.admit("support", "another", 1) is False
     first = await claimed(one, session, known_epoch=preload.epoch)
@@ -85,6 +87,7 @@ def _state(side: Gateway, session: Session) -> dict[str, Any]:
         "names": set(fields),
         "in": log(KEYS.inbox(session.id)),
         "out": log(KEYS.outbox(session.id)),
+        "channel": log(KEYS.outbox(side_id(session.id, "scores", "in"))),
         "history": side.client.lrange(KEYS.history(session.id), 0, -1),
         "injected": side.client.lrange(KEYS.injected(session.id), 0, -1),
         "edits": side.client.hkeys(KEYS.edits(session.id)),

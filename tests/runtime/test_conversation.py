@@ -9,7 +9,7 @@ import pytest
 from chatagent.record import InRecord
 from chatagent.runtime.conversation import apply
 
-_CALL = {"type": "tool-place", "toolCallId": "c", "state": "input-available", "input": {}}
+_CALL: dict[str, Any] = {"type": "tool-place", "toolCallId": "c", "state": "input-available", "input": {}}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,10 @@ _CALL = {"type": "tool-place", "toolCallId": "c", "state": "input-available", "i
 def test_the_answer_of_a_page_to_a_call_is_stored_as_the_page_holds_it(
     sent: dict[str, Any], stored: dict[str, Any]
 ) -> None:
-    messages = [{"id": "u", "role": "user", "parts": []}, {"id": "a", "role": "assistant", "parts": [_CALL]}]
+    messages: list[dict[str, Any]] = [
+        {"id": "u", "role": "user", "parts": []},
+        {"id": "a", "role": "assistant", "parts": [_CALL]},
+    ]
     answer = {"id": "a", "role": "assistant", "parts": [{**_CALL, "input": "forged", **sent}]}
     applied = apply(messages, InRecord(1, "message", {"trigger": "submit-message", "message": answer}))
     assert applied.messages[-1]["parts"] == [{**_CALL, **stored}]

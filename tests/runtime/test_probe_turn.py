@@ -312,7 +312,7 @@ def test_on_boot_is_tried_again_in_the_process_where_it_failed(redis_url: str) -
     ids=str,
 )
 def test_a_wrong_option_is_told_where_the_agent_is_defined(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="wrong|on_boot"):
+    with pytest.raises(ConfigError, match=r"wrong|on_boot"):
         chat.agent("wrong", **options)(lambda turn: "x")
 
 
