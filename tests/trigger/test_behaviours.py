@@ -39,6 +39,7 @@ SHOWN: list[tuple[int, str, str]] = [
     (19, _WIRE, "test_two_turns_come_with_numbers_that_never_start_again"),
     (20, _WIRE, "test_two_turns_come_with_numbers_that_never_start_again"),
     (21, _WIRE, "test_a_stream_cut_anywhere_goes_on_with_the_next_record"),
+    (21, "trigger/test_cuts", "test_a_connection_cut_after_any_record_loses_and_doubles_nothing"),
     (22, _WIRE, "test_a_strange_cursor_loses_nothing"),
     (23, _S2, "test_every_record_keeps_its_number"),
     # 24 to 26 are about records that this gateway never writes: garbled ones, `upgrade-required`, repeated ids.
@@ -49,6 +50,7 @@ SHOWN: list[tuple[int, str, str]] = [
     (31, _WIRE, "test_a_large_record_is_refused_readably_for_other_origins"),
     (32, _WIRE, "test_one_stream_spans_turns_and_has_many_readers"),
     (33, _BASIC, "test_a_watching_page_sees_turns_that_others_start"),
+    (33, "trigger/test_odd", "test_what_a_stranger_tries_works"),
     (34, _WIRE, "test_headers_leave_at_once"),
     (35, _WIRE, "test_a_silent_turn_is_kept_alive_by_records_that_move_no_cursor"),
     (36, _MORE, "test_a_message_in_mid_answer_waits_for_its_own_turn"),
