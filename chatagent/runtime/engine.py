@@ -81,9 +81,13 @@ class Engine:
         self._draining = False
 
     def start(self) -> None:
-        """Begin the work behind the turns: flusher, heartbeat, sweeper."""
-        self._watchdog.start()
-        loops = {"flusher": self._flusher.run, "heartbeat": self._leases.run, "sweeper": self._sweeper.run}
+        """Begin the work behind the turns: flusher, heartbeat, sweeper, watchdog."""
+        loops = {
+            "flusher": self._flusher.run,
+            "heartbeat": self._leases.run,
+            "sweeper": self._sweeper.run,
+            "watchdog": self._watchdog.run,
+        }
         self._background = [asyncio.create_task(loop(), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:
@@ -94,7 +98,6 @@ class Engine:
                 while active := next(iter(self._leases), None):
                     await active.done.wait()
         await self._hand_back_all()
-        self._watchdog.stop()
         await self._runs.close(_SUSPEND_S)
         await self._loops.close(_SUSPEND_S)
         background = set(self._background)

@@ -25,7 +25,7 @@ _BUSY_S = 1.0
 
 
 class Watchdog:
-    """A thread beside the loop that it is made on.
+    """A thread beside the loop.
 
     `blocked_s` is the longest time for which it believes in a loop that is silent.
     """
@@ -36,42 +36,35 @@ class Watchdog:
         self._heartbeat_s = heartbeat_s
         self._blocked_s = blocked_s
         self._beat = time.monotonic()
-        self._loop = asyncio.get_running_loop()
-        self._loop_thread = threading.get_ident()
         self._told = False
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._main, name="chatagent-watchdog", daemon=True)
-        self._ticks: asyncio.TimerHandle | None = None
 
-    def start(self) -> None:
-        """Begin; called on the loop."""
-        self._tick()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; called on the loop."""
-        if self._ticks is not None:
-            self._ticks.cancel()
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _tick(self) -> None:
+    async def run(self) -> None:
+        """Watch for ever; cancel to end."""
+        loop, place = asyncio.get_running_loop(), threading.get_ident()
         self._beat = time.monotonic()
-        self._ticks = self._loop.call_later(self._heartbeat_s / 2, self._tick)
+        thread = threading.Thread(target=self._main, args=(loop, place), name="chatagent-watchdog", daemon=True)
+        thread.start()
+        try:
+            while True:
+                self._beat = time.monotonic()
+                await asyncio.sleep(self._heartbeat_s / 2)
+        finally:
+            self._ended.set()
+            thread.join(_BUSY_S)
 
-    def _main(self) -> None:
-        while not self._ended.wait(self._heartbeat_s / 2) and not self._loop.is_closed():
+    def _main(self, loop: asyncio.AbstractEventLoop, place: int) -> None:
+        while not self._ended.wait(self._heartbeat_s / 2) and not loop.is_closed():
             late_s = time.monotonic() - self._beat
-            if not self._loop.is_running() or late_s < max(self._heartbeat_s, _BUSY_S):
+            if not loop.is_running() or late_s < max(self._heartbeat_s, _BUSY_S):
                 self._told = False
             elif late_s < self._blocked_s:
-                self._keep(late_s)
+                self._keep(late_s, place)
 
-    def _keep(self, late_s: float) -> None:
+    def _keep(self, late_s: float, place: int) -> None:
         if not self._told:
             self._told = True
-            frame = sys._current_frames().get(self._loop_thread)
+            frame = sys._current_frames().get(place)
             stack = "".join(traceback.format_stack(frame)[-_LINES:]) if frame is not None else ""
             logger.error("the event loop is blocked, all chats of this worker wait; leases are kept\n%s", stack)
         try:
