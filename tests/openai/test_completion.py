@@ -215,3 +215,26 @@ def test_a_request_made_twice_is_answered_once(client: OpenAI, plan: Plan) -> No
     for _ in range(2):
         found = client.chat.completions.create(model="echo", messages=ASK, extra_headers=again)
         assert found.choices[0].message.content == "once"
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"),
+    [("n", 2), ("logprobs", True), ("modalities", ["text", "audio"])],
+)
+def test_what_no_agent_can_give_is_refused(client: OpenAI, field: str, asked: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="echo", messages=ASK, **{field: asked})
+    assert refused.value.param == field
+
+
+def test_what_is_not_served_is_told_in_openais_shape(client: OpenAI) -> None:
+    for call in (
+        lambda: client.embeddings.create(model="echo", input="hi"),
+        lambda: client.completions.create(model="echo", prompt="hi"),
+        lambda: client.responses.delete("resp_1"),
+        lambda: client.responses.input_items.list("resp_1"),
+        lambda: client.files.delete("file-1"),
+    ):
+        with pytest.raises(openai.NotFoundError, match="is not served here") as unserved:
+            call()
+        assert unserved.value.code == "unknown_url"

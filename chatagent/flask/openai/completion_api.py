@@ -48,8 +48,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
     def chat_completions() -> Response:
         identity = gateway.access.identify(request)
         body = read_json(request.get_data(cache=False))
-        if body.get("n") not in (None, 1):
-            raise BadRequest("must be 1: a chat has one answer", field="n")
+        _require_possible(body)
         streams, usage = read_flag(body, "stream"), _wants_usage(body)
         said = read_messages(body.get("messages"), "messages")
         target = find_target(gateway, identity, body, said)
@@ -66,6 +65,16 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         # A stream that nobody iterates must let go of its channel too.
         response.call_on_close(feed.close)
         return response
+
+
+def _require_possible(body: Mapping[str, Any]) -> None:
+    """Raises: BadRequest for what changes the form of the answer, and no agent can give."""
+    if body.get("n") not in (None, 1):
+        raise BadRequest("must be 1: a chat has one answer", field="n")
+    if body.get("logprobs"):
+        raise BadRequest("are not told", field="logprobs")
+    if body.get("modalities") not in (None, [], ["text"]):
+        raise BadRequest("must be text alone", field="modalities")
 
 
 def _wants_usage(body: Mapping[str, Any]) -> bool:

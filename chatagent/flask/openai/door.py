@@ -10,8 +10,13 @@ from chatagent.errors import Forbidden
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.openai import completion_api, conversation_api, error, response_api
-from chatagent.flask.openai.error import ModelNotFound
+from chatagent.flask.openai.error import ModelNotFound, NotServed
 from chatagent.redis.directory import AgentCard
+
+#: What OpenAI has and we have not; and what we have, but not with all that is below it.
+_UNSERVED = "assistants,audio,batches,completions,embeddings,files,fine_tuning,images,moderations,threads,vector_stores"
+_SERVED = "chat,conversations,responses"
+_METHODS = ("GET", "POST", "DELETE")
 
 
 def register(blueprint: Blueprint, gateway: Gateway) -> None:
@@ -20,6 +25,13 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
     completion_api.register(blueprint, gateway)
     response_api.register(blueprint, gateway)
     conversation_api.register(blueprint, gateway)
+
+    @blueprint.route(f"/v1/<any({_SERVED}):name>/<path:rest>", methods=_METHODS)
+    @blueprint.route(f"/v1/<any({_UNSERVED}):name>", methods=_METHODS, defaults={"rest": ""})
+    @blueprint.route(f"/v1/<any({_UNSERVED}):name>/<path:rest>", methods=_METHODS)
+    def unserved(name: str, rest: str) -> Response:
+        """In the shape that OpenAI's clients read; the app would answer with a page for people."""
+        raise NotServed(f"{request.method} /v1/{name}{'/' if rest else ''}{rest} is not served here; see /openapi.json")
 
     @blueprint.get("/v1/models")
     def models() -> Response:

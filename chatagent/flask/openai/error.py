@@ -24,6 +24,13 @@ class ModelNotFound(ChatAgentError):
     code = "model_not_found"
 
 
+class NotServed(ChatAgentError):
+    """A part of OpenAI's API that agents have no answer to."""
+
+    status = 404
+    code = "unknown_url"
+
+
 class AnswerFailed(ChatAgentError):
     """The agent's turn failed; what it said about it is the message. The same request again tries again."""
 

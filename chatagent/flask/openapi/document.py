@@ -27,6 +27,7 @@ _NOT_SERVED = "answers 422 whatever is asked: the client learns in words that th
 LEFT_OUT = {
     "chatagent.page": "a page for people",
     "chatagent.page_file": "files of the page",
+    "chatagent_openai.unserved": "parts of OpenAI's API that are answered with 404",
     "chatagent.chat_socket": "a WebSocket: docs/protocol.md",
     "chatagent.credentials": _NOT_SERVED,
 }

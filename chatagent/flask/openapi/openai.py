@@ -38,6 +38,8 @@ _COMPLETION = obj(
         "stream_options": {"type": ["object", "null"], "properties": {"include_usage": _FLAG}},
         "metadata": said(OBJECT_OR_NULL, "`chat_id` names the chat; the rest is the agent's client data."),
         "n": {"enum": [1, None]},
+        "logprobs": {"enum": [False, None]},
+        "modalities": {"enum": [["text"], [], None]},
         "busy": POLICY,
     },
 )
