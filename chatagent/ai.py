@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
@@ -20,7 +20,7 @@ from chatagent.ids import new_id
 from chatagent.llm import Tool
 from chatagent.llm import current_tool_options as _in_process_options
 from chatagent.llm.tool import NeedsApproval, ToModelOutput
-from chatagent.ui.reading import text_of
+from chatagent.ui.reading import text_of, tool_call, waiting_calls
 
 Out = TypeVar("Out")
 
@@ -142,7 +142,7 @@ def agent_tool(
         input=AgentInput,
         execute=execute,
         needs_approval=needs_approval,
-        to_model_output=to_model_output or text_of,
+        to_model_output=to_model_output or _told,
         title=title,
     )
 
@@ -198,6 +198,13 @@ def _context() -> ChatContext[Any] | None:
     return ChatContext(
         chat_id=turn.chat_id, turn=turn.number, continuation=turn.continuation, client_data=turn.metadata
     )
+
+
+def _told(message: Mapping[str, Any]) -> str:
+    """What a model reads of another agent's answer: its text, and what it waits for."""
+    waiting = ", ".join(tool_call(part).name for part in waiting_calls(message))
+    asks = f"It waits for the user's answer, in a chat of its own, before it can go on: {waiting}." if waiting else ""
+    return "\n\n".join(filter(None, [text_of(message), asks]))
 
 
 def _check(given: Any, wanted: type, told: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from chatagent import ai, stream_text
+from chatagent import chat as c
 from chatagent.errors import Closed
 from chatagent.testing import ChatAgent, calls, respond, says, thinks
 from tests.testing.agents import (
@@ -19,6 +21,7 @@ from tests.testing.agents import (
     desk,
     librarian,
     look_up,
+    pay,
     shop,
     support,
 )
@@ -167,6 +170,22 @@ def test_sub_agents_and_tasks_are_served_and_share_the_model(chat_agent: ChatAge
     assert answer.tool_calls[0].output["parts"][-1]["text"] == "A word."
     assert [request.model for request in chat.model.requests].count("openai/gpt-4o-mini") == 1
     assert chat.model.left == []
+
+
+def test_a_model_is_told_that_the_other_agent_waits_for_the_user(chat_agent: ChatAgent) -> None:
+    @c.agent("cashier", tools=[pay])
+    async def cashier(turn: c.Turn[Any]) -> Any:
+        return stream_text("openai/gpt-4o", turn.messages)
+
+    @c.agent("boss", tools=[ai.agent_tool(cashier)])
+    async def boss(turn: c.Turn[Any]) -> Any:
+        return stream_text("openai/gpt-4o", turn.messages)
+
+    chat = chat_agent(boss, serve=[cashier])
+    chat.model.script(calls("cashier", prompt="Pay 7."), says("Well. ") + calls("pay", amount=7), "It asks.")
+    assert chat.send("pay").text == "It asks."
+    told = chat.model.last_request.messages[-1]["content"]
+    assert told == "Well. \n\nIt waits for the user's answer, in a chat of its own, before it can go on: pay."
 
 
 def test_agents_are_talked_to_and_tasks_are_served(chat_agent: ChatAgent) -> None:
