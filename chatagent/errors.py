@@ -51,8 +51,9 @@ class TooLarge(BadRequest):
     status = 413
     code = "too_large"
 
-    def __init__(self, what: str, *, limit_bytes: int) -> None:
-        super().__init__(f"{what} is larger than {limit_bytes} bytes; send less or raise the limit")
+    def __init__(self, what: str, *, limit_bytes: int | None) -> None:
+        size = "a server on the way allows" if limit_bytes is None else f"{limit_bytes} bytes"
+        super().__init__(f"{what} is larger than {size}; send less or raise the limit")
         self.limit_bytes = limit_bytes
 
 

@@ -13,6 +13,7 @@ from chatagent.errors import (
     Busy,
     ChatAgentError,
     Closed,
+    ConfigError,
     Forbidden,
     NotFound,
     Retryable,
@@ -30,16 +31,19 @@ _PLAIN: dict[int, type[ChatAgentError]] = {401: Unauthorized, 403: Forbidden, 40
 
 
 def refusal(reply: Reply) -> ChatAgentError:
-    """The error of an answer with a status of 400 or more."""
+    """The error of an answer with a status of 300 or more."""
     body = _body(reply)
     text = str(body.get("error") or f"the gateway answered {reply.status}")
+    if reply.status < 400:
+        place = reply.headers.get("location", "another address")
+        return ConfigError(f"the gateway is not here, but at {place}; give its own address")
     if reply.status in RETRYABLE:
         return Retryable(text, after_s=_after_s(reply))
     if reply.status == 409:
         return Closed(body.get("closedReason")) if body.get("code") == Closed.code else Busy(text)
     if reply.status == 413:
         limit = _LIMIT.search(text)
-        return TooLarge("the request", limit_bytes=int(limit[1]) if limit else 0)
+        return TooLarge("the request", limit_bytes=int(limit[1]) if limit else None)
     if reply.status in _PLAIN:
         return _PLAIN[reply.status](text)
     if 400 <= reply.status < 500:
