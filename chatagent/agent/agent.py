@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar, Unpack, get_args, overload
@@ -170,8 +171,10 @@ def read_options(id: str, given: Mapping[str, Any]) -> AgentOptions:
         raise ConfigError(f"agent {id!r}: queue must be the name of a queue; its limit is concurrency_limit=")
     if read.get("busy", "enqueue") not in get_args(Busy):
         raise ConfigError(f"agent {id!r}: busy must be one of {', '.join(get_args(Busy))}")
-    if read.get("on_error") is not None and not callable(read["on_error"]):
-        raise ConfigError(f"agent {id!r}: on_error must be a function from an exception to a text")
+    if read.get("on_error") is not None:
+        check_takes(read["on_error"], "the exception", f"agent {id!r}: on_error")
+    if inspect.isroutine(tools := read.get("tools")):
+        check_takes(tools, "a chat.ToolsFor", f"agent {id!r}: tools")
     for name in (read.get("stream_options") or {}).keys() - StreamOptions.__annotations__.keys():
         raise ConfigError(f"agent {id!r}: stream_options {no_option(name, StreamOptions.__annotations__)}")
     if not isinstance(read.get("tools", ()), Iterable) and not callable(read["tools"]):

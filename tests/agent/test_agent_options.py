@@ -46,6 +46,9 @@ WRONG_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no model": ({"client_data": {"user_id": str}}, r"client_data must be a pydantic model"),
     "a union without its discriminator": ({"actions": 5}, r"actions must be a pydantic model"),
     "tools": ({"tools": 5}, r"tools must be a list"),
+    "a choice of tools": ({"tools": no_turn}, r"tools: the function takes a chat.ToolsFor, and not as in no_turn"),
+    "words for errors": ({"on_error": two_arguments}, r"on_error: the function takes the exception"),
+    "no words for errors": ({"on_error": "oops"}, r"on_error must be a function, not a str"),
     "no function": ({"on_boot": [answer]}, r"on_boot must be a function, not a list"),
     "a hook without the event": ({"on_boot": no_turn}, r"on_boot: the function takes the event, and not as in no_turn"),
 }
