@@ -56,6 +56,12 @@ class Intake:
             return history
         return with_answer(history, message)
 
+    @property
+    def asked_id(self) -> str:
+        """The message that is answered; empty when an answer of before goes on."""
+        asked = self._asked() if self._attempt.applied.response is None else []
+        return str(asked[-1].get("id")) if asked else ""
+
     def new(self, messages: Sequence[UIMessage]) -> list[UIMessage]:
         """Those of `messages` that this turn brought."""
         known = {each.get("id") for each in self._before}
