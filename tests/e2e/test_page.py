@@ -82,7 +82,7 @@ def test_an_answer_is_stopped_and_the_chat_goes_on(page: Page, playground: Serve
     said = _text(stored[-1])
     assert said
     assert "idle days" not in said, "it came to its end"
-    assert _copied(page) == said
+    _wait_shown(page, said)
     _send(page, "goodbye")
     expect(page.get_by_test_id("message")).to_have_count(4)
     _wait_ready(page)
@@ -101,7 +101,7 @@ def test_an_answer_is_stopped_after_a_reload(page: Page, playground: Server) -> 
     _wait_ready(page)
     stored = playground.wait_idle(_chat_id(page))
     assert "idle days" not in _text(stored[-1])
-    assert _copied(page) == _text(stored[-1])
+    _wait_shown(page, _text(stored[-1]))
 
 
 def test_chats_are_listed_and_opened_again(page: Page, playground: Server) -> None:
@@ -200,6 +200,11 @@ def _answer(page: Page) -> Locator:
 
 def _wait_ready(page: Page) -> None:
     expect(page.get_by_test_id("status")).to_have_attribute("data-status", "ready")
+
+
+def _wait_shown(page: Page, text: str) -> None:
+    """The page shows the answer as it is stored; after a stop it looks once the worker has ended the turn."""
+    wait_until(lambda: _copied(page) == text, "the page shows what is stored")
 
 
 def _chat_id(page: Page) -> str:
