@@ -50,8 +50,8 @@ class Cutter:
                 if _STREAM in told and self.cut.is_set():
                     self.back.set()
                 elif _STREAM in told and (place := self._place(told)) is not None:
+                    self.cut.set()  # before the reader has seen what goes through, and looks whether it was cut
                     client.sendall(told[given:place])
-                    self.cut.set()
                     break
                 client.sendall(told[given:])
                 given = len(told)

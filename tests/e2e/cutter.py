@@ -90,10 +90,11 @@ class Cutter:
             while data := server.recv(65536):
                 told += data
                 place = None if self.cut.is_set() else self._place(told)
+                if place is not None:
+                    self.cut.set()  # before the reader has seen what goes through, and looks whether it was cut
                 client.sendall(told[given:place])
                 given = len(told)
                 if place is not None:
-                    self.cut.set()
                     break
         _end(client)
         _end(server)
