@@ -36,7 +36,7 @@ def server(redis_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     stack = Stack(redis, tmp_path_factory.mktemp("trigger"))
     try:
         with FakeProvider() as provider:
-            stack.env["PROVIDER_URL"] = provider.url
+            stack.env |= {"PROVIDER_URL": provider.url, "CHATAGENT_WARM_UP": "1"}
             yield from serve(stack)
     finally:
         discard(redis)
