@@ -227,6 +227,7 @@ class Engine:
             await turn.answer()
         await active.log.settle()
         commit = self._loops.complete(turn.commit(warm_s=0 if self._draining else turn.idle_s))
+        active.committing = True
         committed = await self._commit(commit)
         active.committed = True
         logger.info("turn ended", extra={"outcome": turn.outcome, "attempt": claim.attempt})

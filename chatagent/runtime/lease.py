@@ -25,6 +25,8 @@ class Active:
     log: TurnLog
     slot: Slot
     task: asyncio.Task[str] | None = None
+    #: Its commit is on its way, and will say itself whether the lease was lost.
+    committing: bool = False
     committed: bool = False
     lost: bool = False
     handing_back: bool = False
@@ -89,5 +91,5 @@ class Leases:
         for active, answer in zip(actives, answers, strict=True):
             if isinstance(answer, Held):
                 active.turn.held(answer)
-            elif not active.committed and isinstance(answer, LeaseLost):
+            elif not active.committing and isinstance(answer, LeaseLost):
                 active.log.lose()
