@@ -62,6 +62,8 @@ class ModelContext:
     #: The last `step-start` of `response` is not closed yet: the first step goes on inside it.
     open_step: bool = False
     new_id: Callable[[], str] = new_id
+    #: A tool whose output is larger as JSON has failed.
+    max_output_bytes: int | None = None
     options: StreamOptions = field(default_factory=StreamOptions)
     #: Called after every model call with `Usage.to_dict()`, also when the answer is stopped afterwards.
     on_usage: Callable[[dict[str, Any]], None] | None = None

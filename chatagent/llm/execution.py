@@ -9,11 +9,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from chatagent.errors import TooLarge
 from chatagent.llm.call import Emit, ToolCall
 from chatagent.llm.context import ModelContext, current_context
 from chatagent.llm.error import describe
 from chatagent.llm.stand_in import current_stand_in
 from chatagent.signal import AbortSignal
+from chatagent.ui import encode_value
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ async def execute(call: ToolCall, emit: Emit, context: ModelContext, messages: S
         if (stand_in := current_stand_in()) is not None:
             await stand_in.before_tool(call.name)
         async for output, preliminary in call.tool.outputs(call.value):
+            _check_size(call, output, context.max_output_bytes)
             call.output = output
             flag = {"preliminary": True} if preliminary else {}
             emit({"type": "tool-output-available", "toolCallId": call.id, "output": output, **flag, **call.marks()})
@@ -102,6 +105,12 @@ async def execute(call: ToolCall, emit: Emit, context: ModelContext, messages: S
         fail(call, error, emit)
     else:
         call.state = "done"
+
+
+def _check_size(call: ToolCall, output: Any, limit_bytes: int | None) -> None:
+    """Raises: TooLarge for an output that no chunk can carry: the model may ask for less."""
+    if limit_bytes is not None and len(encode_value(output)) > limit_bytes:
+        raise TooLarge(f"the output of {call.name}", limit_bytes=limit_bytes)
 
 
 def fail(call: ToolCall, error: BaseException, emit: Emit) -> None:

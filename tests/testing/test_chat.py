@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatagent import ai, stream_text
+from chatagent import ai, stream_text, tool
 from chatagent import chat as c
 from chatagent.errors import Closed
 from chatagent.testing import ChatAgent, calls, respond, says, thinks
@@ -170,6 +170,22 @@ def test_sub_agents_and_tasks_are_served_and_share_the_model(chat_agent: ChatAge
     assert answer.tool_calls[0].output["parts"][-1]["text"] == "A word."
     assert [request.model for request in chat.model.requests].count("openai/gpt-4o-mini") == 1
     assert chat.model.left == []
+
+
+def test_an_output_that_no_chunk_can_carry_is_an_error_of_its_tool(chat_agent: ChatAgent) -> None:
+    @tool
+    def dump(size: int) -> str:
+        return "x" * size
+
+    @c.agent("dumper", tools=[dump])
+    async def dumper(turn: c.Turn[Any]) -> Any:
+        return stream_text("openai/gpt-4o", turn.messages)
+
+    chat = chat_agent(dumper)
+    chat.model.script(calls("dump", size=1_100_000), calls("dump", size=10), "Less, then.")
+    answer = chat.send("all")
+    assert (answer.text, answer.tool_calls[1].output) == ("Less, then.", "x" * 10)
+    assert "the output of dump is larger than" in str(answer.tool_calls[0].error)
 
 
 def test_a_model_is_told_that_the_other_agent_waits_for_the_user(chat_agent: ChatAgent) -> None:
