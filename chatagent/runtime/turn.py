@@ -37,6 +37,8 @@ from chatagent.ui.reading import waiting_calls
 
 logger = logging.getLogger(__name__)
 
+#: Bytes of a chunk around the output of a tool.
+_OUTPUT_FRAME_BYTES = 1024
 #: What a tool call that was cut off is answered.
 _STOPPED_CALL = "The tool call was stopped."
 _FAILED_CALL = "The tool call was not finished."
@@ -318,6 +320,7 @@ class AnsweredTurn:
             response=self._response.snapshot() if self._intake.continues else None,
             open_step=self._intake.continues and self._attempt.open_step,
             options=StreamOptions(**stream),
+            max_output_bytes=self._options.max_chunk_bytes - _OUTPUT_FRAME_BYTES,
             on_usage=self._add_usage,
             plan_step=self._boundary,
         )
