@@ -293,13 +293,8 @@ class AnsweredTurn:
 
     def _take_injected(self) -> None:
         """What was injected since the last turn: messages join the conversation, instructions are for this answer."""
-        messages, answer = self._control.history.messages, self._response.message_id
-        asked = (
-            ""
-            if self._attempt.applied.response
-            else next((str(each.get("id")) for each in reversed(messages) if each.get("id") != answer), "")
-        )
-        self.run.lane = self._injection.begin(self.run.lane, asked, messages, self.run.history)
+        messages, asked_id = self._control.history.messages, self._intake.asked_id
+        self.run.lane = self._injection.begin(self.run.lane, asked_id, messages, self.run.history)
         self._boundary.instructions = self._injection.instructions()
 
     async def _model_messages(self) -> list[dict[str, Any]]:
