@@ -16,7 +16,7 @@ from tests.stack import REPOSITORY
 PAGES = ("agents", "streams", "stopping", "state", "loops", "tasks", "tools", "long-chats", "busy", "recovery")
 SKIPPED = {("tools", "tool-execute"), ("tasks", "outside")}
 #: Beside `strict`: the guide leaves out what a reader does not need.
-OPTIONS = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls")
+OPTIONS = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--allow-any-generics")
 
 
 @pytest.mark.timeout(300)
