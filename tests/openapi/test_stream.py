@@ -35,7 +35,7 @@ def fits(document: Document) -> Callable[[Any, str], None]:
 def _operations(document: Document) -> Iterator[tuple[str, str, Document]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            yield path.format(chat_id="open", name="echo"), method, operation
+            yield path.format(chat_id="open", name="echo", side="out"), method, operation
 
 
 def _events(response: httpx.Response) -> list[Any]:
