@@ -72,7 +72,7 @@ SHOWN: dict[int, tuple[str, ...]] = {
     72: ("runtime/test_action.py::test_an_action_edits_the_chat_without_being_a_turn",),
     73: ("redis/test_lease.py::test_two_commits_of_one_turn_are_one",),
     74: ("runtime/test_action.py::test_the_verbs_of_history",),
-    75: ("flask/test_session_api.py::test_a_long_history_is_read_in_pages_backwards",),
+    75: ("flask/sessions/test_session_api.py::test_a_long_history_is_read_in_pages_backwards",),
     76: (
         "runtime/test_turn_tools.py::test_a_tool_without_a_body_waits_for_the_client_and_goes_on_in_the_same_message",
     ),

@@ -11,14 +11,11 @@ from flask_sock import Sock
 from chatagent.errors import Forbidden, StoreDown
 from chatagent.flask import (
     answer,
-    channel_api,
-    management_api,
     openai,
     openapi,
     overview_api,
     page,
     queue_api,
-    realtime,
     sse,
 )
 from chatagent.flask.access import TOKEN_PROTOCOL, Access, Identify
@@ -27,8 +24,9 @@ from chatagent.flask.gateway import Dispatch, Gateway
 from chatagent.flask.health import Check, Health
 from chatagent.flask.options import Options
 from chatagent.flask.process import Mounted
-from chatagent.flask.session_api import SessionApi
-from chatagent.flask.websocket import Connection
+from chatagent.flask.sessions import channel_api, management_api, realtime
+from chatagent.flask.sessions.session_api import SessionApi
+from chatagent.flask.websocket.connection import Connection
 from chatagent.redis import RedisBackend
 from chatagent.redis.gateway import GatewayRedis
 

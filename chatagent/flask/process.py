@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.websocket import Connection
+from chatagent.flask.websocket.connection import Connection
 
 #: Seconds between two looks at whether the process was told to end.
 _LOOK_S = 0.1

@@ -9,8 +9,8 @@ import pytest
 
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, Turn, echo, say
+from tests.flask.sessions.test_realtime import START, message
 from tests.flask.talk import body, chunks_of, socket, text_of, until, user
-from tests.flask.test_realtime import START, message
 
 
 def test_an_edit_back_to_an_earlier_wording_is_answered_anew(gateway: GatewayProcess, worker: ScriptedWorker) -> None:

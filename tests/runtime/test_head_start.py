@@ -9,7 +9,7 @@ import pytest
 
 from chatagent import chat, tool
 from chatagent.errors import BadRequest
-from chatagent.flask.head_start import read_asked, read_handover
+from chatagent.flask.sessions.head_start import read_asked, read_handover
 from chatagent.llm import stream_text
 from chatagent.ui import fold_message
 from tests.provider import LITELLM_WARNINGS, FakeProvider

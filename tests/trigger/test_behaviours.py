@@ -12,7 +12,12 @@ import pytest
 
 from tests.stack import REPOSITORY
 
-_BASIC, _MORE, _WIRE, _S2 = "trigger/test_client", "trigger/test_features", "flask/test_realtime", "flask/test_s2"
+_BASIC, _MORE, _WIRE, _S2 = (
+    "trigger/test_client",
+    "trigger/test_features",
+    "flask/sessions/test_realtime",
+    "flask/sessions/test_s2",
+)
 _ON = "trigger/test_wire"
 
 #: Number, the file, the test.

@@ -20,7 +20,7 @@ from chatagent.flask.openapi.schema import (
     said,
     tag,
 )
-from chatagent.flask.realtime import MAX_TIMEOUT_S, TIMEOUT_S
+from chatagent.flask.sessions.realtime import MAX_TIMEOUT_S, TIMEOUT_S
 
 _TAG = "Trigger.dev client"
 _AFTER = {"afterEventId": said(integer(-1, 2**53, -1), "`seqNum` of the last record that the client has.")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatagent.flask.management_api import MAX_TRANSCRIPT_PAGE, TRANSCRIPT_PAGE
 from chatagent.flask.openapi.fault import BAD_REQUEST, CLOSED, FORBIDDEN, UNAUTHORIZED, UNPROCESSABLE
 from chatagent.flask.openapi.message import ID, ID_OR_NULL
 from chatagent.flask.openapi.operation import ASKS, OF_CHAT, WITH_BODY, Operation, json_answer
@@ -26,9 +25,10 @@ from chatagent.flask.openapi.schema import (
     said,
     text,
 )
-from chatagent.flask.session_api import HISTORY_PAGE, MAX_HISTORY_PAGE, MAX_REASON, MAX_TTL_S
-from chatagent.flask.session_list import LISTED, MAX_LISTED, STATUSES
-from chatagent.flask.session_request import MAX_AGENT, MAX_TAG, MAX_TAGS, MAX_TYPE
+from chatagent.flask.sessions.management_api import MAX_TRANSCRIPT_PAGE, TRANSCRIPT_PAGE
+from chatagent.flask.sessions.session_api import HISTORY_PAGE, MAX_HISTORY_PAGE, MAX_REASON, MAX_TTL_S
+from chatagent.flask.sessions.session_list import LISTED, MAX_LISTED, STATUSES
+from chatagent.flask.sessions.session_request import MAX_AGENT, MAX_TAG, MAX_TAGS, MAX_TYPE
 
 _TAG = "Sessions"
 _TAGS = array(text(1, MAX_TAG), maxItems=MAX_TAGS)

@@ -12,15 +12,15 @@ import orjson
 from flask import Blueprint, Response, request
 
 from chatagent.errors import BadRequest, Closed, Forbidden, TooLarge
-from chatagent.flask import s2
 from chatagent.flask.access import require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import Feed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_part
-from chatagent.flask.out_stream import Asked, OutStream
-from chatagent.flask.realtime import MAX_RECORD_BYTES, STREAM_HEADERS, read_asked
-from chatagent.flask.records_api import read_after
+from chatagent.flask.sessions import s2
+from chatagent.flask.sessions.out_stream import Asked, OutStream
+from chatagent.flask.sessions.realtime import MAX_RECORD_BYTES, STREAM_HEADERS, read_asked
+from chatagent.flask.sessions.records_api import read_after
 from chatagent.flask.token import Action, Identity
 from chatagent.redis.channel import Side, read_value, side_id
 from chatagent.redis.session import Session

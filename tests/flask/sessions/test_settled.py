@@ -10,7 +10,7 @@ import httpx
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.s2_reader import control_of, header, subscribe
 from tests.flask.scripted_worker import ScriptedWorker, Turn, say
-from tests.flask.test_realtime import append, message, start
+from tests.flask.sessions.test_realtime import append, message, start
 
 
 def ends(http: httpx.Client, count: int) -> list[int]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from chatagent.flask.wire import MAX_INPUT, SafeSocket, text_frame
+from chatagent.flask.websocket.wire import MAX_INPUT, SafeSocket, text_frame
 from tests.flask.talk import until
 
 

@@ -10,7 +10,7 @@ from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.s2_reader import Reader, subscribe
 from tests.flask.scripted_worker import ScriptedWorker
-from tests.flask.test_realtime import start
+from tests.flask.sessions.test_realtime import start
 
 BASE = "/realtime/v1/sessions/c1/channels"
 

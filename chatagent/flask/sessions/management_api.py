@@ -12,14 +12,14 @@ from werkzeug.exceptions import UnprocessableEntity
 
 from chatagent.duration import seconds
 from chatagent.errors import BadRequest, ConfigError
-from chatagent.flask import records_api
 from chatagent.flask.access import require_manage, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json
 from chatagent.flask.query import read_number
-from chatagent.flask.session_api import MAX_TTL_S, session_json
-from chatagent.flask.session_request import read_tags
+from chatagent.flask.sessions import records_api
+from chatagent.flask.sessions.session_api import MAX_TTL_S, session_json
+from chatagent.flask.sessions.session_request import read_tags
 from chatagent.redis.session import Session
 from chatagent.runtime.conversation import view
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chatagent.errors import BadRequest
-from chatagent.flask.head_start import read_asked
 from chatagent.flask.message import Send, new_chat_id, optional_id, read_id, read_send
+from chatagent.flask.sessions.head_start import read_asked
 
 #: Most tags of a session, and longest tag.
 MAX_TAGS = 10

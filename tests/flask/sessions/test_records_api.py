@@ -7,7 +7,7 @@ import pytest
 from tests.flask.gateway_app import SECRET
 from tests.flask.gateway_process import GatewayProcess
 from tests.flask.scripted_worker import ScriptedWorker, say
-from tests.flask.test_realtime import BASE, append, message, start
+from tests.flask.sessions.test_realtime import BASE, append, message, start
 
 
 def test_the_inbox_is_read_by_servers_alone(gateway: GatewayProcess, worker: ScriptedWorker) -> None:

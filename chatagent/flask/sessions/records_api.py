@@ -14,13 +14,13 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import Conflict, UnprocessableEntity
 
 from chatagent.errors import BadRequest, TooLarge
-from chatagent.flask import s2
 from chatagent.flask.access import require, require_follow, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_id, read_json
 from chatagent.flask.query import read_number
-from chatagent.flask.session_api import run_id
+from chatagent.flask.sessions import s2
+from chatagent.flask.sessions.session_api import run_id
 from chatagent.ids import new_id
 from chatagent.record import InRecord, raw_record
 from chatagent.redis.session import Session

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from chatagent.errors import BadRequest, ChatAgentError, StoreDown
 from chatagent.flask.feed import RETRY_S, SLICE_BYTES
-from chatagent.flask.frame import error_reply
-from chatagent.flask.stream import Stream
-from chatagent.flask.wire import SafeSocket, text_frame
+from chatagent.flask.websocket.frame import error_reply
+from chatagent.flask.websocket.stream import Stream
+from chatagent.flask.websocket.wire import SafeSocket, text_frame
 
 logger = logging.getLogger(__name__)
 

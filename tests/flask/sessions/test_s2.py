@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from chatagent.flask import s2
+from chatagent.flask.sessions import s2
 from chatagent.record import control
 from chatagent.relay import Batch
 from chatagent.ui import encode

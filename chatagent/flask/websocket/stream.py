@@ -12,8 +12,8 @@ import orjson
 
 from chatagent.errors import NotFound
 from chatagent.flask.feed import AnswerFeed, Feed
-from chatagent.flask.frame import error_reply, reply
 from chatagent.flask.overview import Overview
+from chatagent.flask.websocket.frame import error_reply, reply
 from chatagent.record import chunk_type, control_headers, control_kind
 
 

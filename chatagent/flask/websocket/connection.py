@@ -18,14 +18,14 @@ from chatagent.errors import BadRequest, ChatAgentError, Unauthorized
 from chatagent.flask import chat_queue
 from chatagent.flask.access import require
 from chatagent.flask.feed import Feed
-from chatagent.flask.frame import Frame, error_reply, read_frame, reply
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_action, read_send
 from chatagent.flask.overview import Overview, read_listing
-from chatagent.flask.stream import AnswerStream, OverviewStream, RecordStream
 from chatagent.flask.token import Identity
-from chatagent.flask.wire import SafeSocket
-from chatagent.flask.writer import Writer
+from chatagent.flask.websocket.frame import Frame, error_reply, read_frame, reply
+from chatagent.flask.websocket.stream import AnswerStream, OverviewStream, RecordStream
+from chatagent.flask.websocket.wire import SafeSocket
+from chatagent.flask.websocket.writer import Writer
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from chatagent.errors import BadRequest, Forbidden, TooLarge
 from chatagent.flask.access import require, require_manage, require_server, require_start
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.head_start import MAX_BYTES, require_release
 from chatagent.flask.message import Send, optional_id, read_json
 from chatagent.flask.query import read_number
-from chatagent.flask.session_list import SESSION_TYPE, read_page, read_query
-from chatagent.flask.session_request import Wanted, read_scopes, read_wanted
+from chatagent.flask.sessions.head_start import MAX_BYTES, require_release
+from chatagent.flask.sessions.session_list import SESSION_TYPE, read_page, read_query
+from chatagent.flask.sessions.session_request import Wanted, read_scopes, read_wanted
 from chatagent.flask.sse import asked_major
 from chatagent.flask.token import session_scopes
 from chatagent.redis.session import Session

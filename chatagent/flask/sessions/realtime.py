@@ -13,14 +13,14 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Conflict
 
 from chatagent.errors import BadRequest, Closed, Forbidden, NotFound, TooLarge
-from chatagent.flask import s2
 from chatagent.flask.access import require, require_server
 from chatagent.flask.answer import EVENT_STREAM, json_response
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.head_start import read_handover
-from chatagent.flask.input_chunk import read_payload
 from chatagent.flask.message import read_json, read_part
-from chatagent.flask.out_stream import Asked, OutStream
+from chatagent.flask.sessions import s2
+from chatagent.flask.sessions.head_start import read_handover
+from chatagent.flask.sessions.input_chunk import read_payload
+from chatagent.flask.sessions.out_stream import Asked, OutStream
 from chatagent.flask.token import Identity
 from chatagent.redis.head_start import Step
 from chatagent.redis.session import ID_PREFIX, Session

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chatagent.errors import ChatAgentError, StoreDown
-from chatagent.flask import s2
 from chatagent.flask.access import require_follow
 from chatagent.flask.departure import Departure
 from chatagent.flask.feed import RETRY_S, SLICE_BYTES, Feed
 from chatagent.flask.gateway import Gateway
+from chatagent.flask.sessions import s2
 from chatagent.flask.token import Action, Identity
 from chatagent.redis.head_start import Step
 from chatagent.redis.session import Session
