@@ -50,9 +50,9 @@ class EngineOptions:
     #: Seconds between renewals of all leases; a third of the lease leaves room for two that fail.
     heartbeat_s: float = 5.0
     #: Seconds between looks for dead turns and lost tasks.
-    sweep_s: float = 1.0
+    sweep_s: float = 2.0
     #: Seconds that running turns have to end after SIGTERM, before they are handed back.
-    grace_s: float = 20.0
+    grace_s: float = 25.0
     #: Seconds that an author's code may block the event loop until its process is taken for dead.
     blocked_s: float = 60.0
     turn: TurnOptions = field(default_factory=TurnOptions)

@@ -112,7 +112,7 @@ def test_two_messages_follow_each_other() -> None:
     assert drained([one, two]).parts == [step(), text("one"), step(), text("two")]
 
 
-@pytest.mark.parametrize("source", [3, object(), [3], [b"x"], [object()]])
+@pytest.mark.parametrize("source", [3, object(), [3], [b"x"], [object()], [{"text": "hi"}], [{}]])
 def test_what_cannot_be_streamed_is_refused_with_what_can(source: Any) -> None:
     with pytest.raises(ConfigError, match="str"):
         drained(source)

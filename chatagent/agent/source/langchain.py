@@ -48,6 +48,11 @@ class LangChainReader:
             self._message(piece)
         elif isinstance(piece.get("event"), str) and "data" in piece:
             self._event(piece["event"], piece)
+        elif all(isinstance(value, str | int | float) for value in piece.values()):
+            keys = ", ".join(map(str, piece)) or "none"
+            raise ConfigError(
+                f"a stream gave a dict that is no chunk: it has no 'type' (its keys: {keys}); give str or chunks"
+            )
         else:
             self._update(piece)
 
@@ -64,8 +69,10 @@ class LangChainReader:
             self._message(piece[0])
         elif piece[0] == "custom":
             self._add(piece[1])
-        elif piece[0] in ("messages", "updates"):
+        elif piece[0] == "messages":
             self.add(piece[1])
+        elif piece[0] == "updates":
+            self._update(piece[1])
 
     def _update(self, update: Mapping[str, Any]) -> None:
         """What the nodes of a graph changed: messages that were not streamed are written whole."""
