@@ -132,7 +132,8 @@ class Terminal:
     def _show_past(self) -> None:
         """What was said, and the answers that are being written."""
         while (running := self._past.show(self.chat)) is not None:
-            result = self._stream(running)
+            with self._interruptible():
+                result = self._stream(running)
             self._past.shown(result.message)
             self._settle(result)
         last = self._past.last
@@ -163,24 +164,27 @@ class Terminal:
         """Show an answer and what comes of it, then the answers to what was said meanwhile."""
         with self._interruptible():
             self._answer = answer = ask()
-        self._settle(self._stream(answer))
+            result = self._stream(answer)
+        self._settle(result)
         while (waiting := self._queue.next()) is not None:
             with self._interruptible():
                 sent = waiting.answer.result()
-            if sent is not None:
-                self._settle(self._stream(sent, heading=waiting.text))
+                told = None if sent is None else self._stream(sent, heading=waiting.text)
+            if told is not None:
+                self._settle(told)
 
     def _settle(self, result: Result) -> None:
         """Ask the person for all that an answer waits for, and show how it goes on."""
         while waiting := waiting_calls(result.message):
             printed = result.message["parts"].index(waiting[0])
             answer = self._reply(result.waiting_calls[0])
-            result = self._stream(answer, printed=printed)
+            with self._interruptible():
+                result = self._stream(answer, printed=printed)
 
     def _stream(self, answer: Answer, *, printed: int = 0, heading: str = "") -> Result:
         self._answer = answer
         try:
-            with self._interruptible(), self._typing():
+            with self._typing():
                 return self.screen.stream(answer, printed=printed, heading=heading, below=self._below)
         finally:
             self._answer = None

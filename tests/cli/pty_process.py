@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from tests.stack import REPOSITORY, wait_until
 
 _ESCAPES = re.compile(r"\x1b\][^\x1b\x07]*(?:\x07|\x1b\\)|\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
@@ -75,6 +77,12 @@ class PtyProcess:
             raise
         assert found is not None
         return found.end()
+
+    def wait_for_prompt(self, *, after: int = 0) -> int:
+        """Wait until it reads a line. A Ctrl-C before that is heeded with the next signal only: CPython's `input`."""
+        at = self.wait_for("› ", after=after)
+        wait_until(lambda: psutil.Process(self._popen.pid).status() == psutil.STATUS_SLEEPING, "it waits for keys")
+        return at
 
     def end(self) -> int:
         """Its exit code, once it ended."""

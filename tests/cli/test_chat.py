@@ -375,14 +375,14 @@ def test_a_resumed_chat_goes_on_with_what_waits_in_it(terminal: Terminal, served
 
 def test_ctrl_c_at_the_prompt_forgets_the_line_and_leaves_the_second_time(terminal: Terminal) -> None:
     one = terminal("chat", "echo")
-    at = one.wait_for("› ")
+    at = one.wait_for_prompt()
     one.type("never mind\x03")
     at = one.wait_for("Ctrl-C once more leaves", after=at)
     at = one.wait_for("› ", after=at)
     one.type("hello\n")
-    at = one.wait_for("› ", after=one.wait_for("You said: hello", after=at))
+    at = one.wait_for_prompt(after=one.wait_for("You said: hello", after=at))
     one.type("\x03")
-    one.wait_for("Ctrl-C once more leaves", after=at)
+    one.wait_for_prompt(after=one.wait_for("Ctrl-C once more leaves", after=at))
     one.type("\x03")
     assert one.end() == 0
 
