@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -219,6 +220,19 @@ class Stack:
     def _name(self, kind: str) -> str:
         self._count += 1
         return f"{kind}-{self._count}"
+
+
+@contextmanager
+def serving(redis: RedisServer, agents: str) -> Iterator[Gateway]:
+    """A gateway, and a worker with agents of this source, on a Redis that is emptied for them."""
+    redis.flush()
+    with tempfile.TemporaryDirectory(prefix="ca-stack-") as name:
+        folder = Path(name)
+        (folder / "agents.py").write_text(agents)
+        stack = Stack(redis, folder)
+        with stack.worker(folder / "agents.py"), stack.gateway() as gateway:
+            gateway.wait_healthy()
+            yield gateway
 
 
 def free_port() -> int:

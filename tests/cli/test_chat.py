@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from chatagent.client import Chat
 from tests.cli.development import Development
 from tests.cli.pty_process import PtyProcess
 from tests.redis_server import RedisServer
-from tests.stack import REPOSITORY, SECRET, Gateway, Stack, free_port, wait_until
+from tests.stack import REPOSITORY, SECRET, Gateway, free_port, serving, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -69,14 +68,8 @@ async def deaf(turn):
 @pytest.fixture(scope="module")
 def served(redis_server: RedisServer) -> Iterator[Gateway]:
     """A worker and a gateway for all tests of this file."""
-    redis_server.flush()
-    with tempfile.TemporaryDirectory(prefix="ca-chat-") as name:
-        folder = Path(name)
-        (folder / "agents.py").write_text(AGENTS)
-        stack = Stack(redis_server, folder)
-        with stack.worker(folder / "agents.py"), stack.gateway() as gateway:
-            gateway.wait_healthy()
-            yield gateway
+    with serving(redis_server, AGENTS) as gateway:
+        yield gateway
 
 
 Terminal = Callable[..., PtyProcess]

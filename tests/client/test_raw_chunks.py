@@ -6,9 +6,7 @@ They reach every reader in their place, and are no part of the stored message.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +16,7 @@ from websockets.sync.client import connect
 
 from chatagent.client import Chat
 from tests.redis_server import RedisServer
-from tests.stack import SECRET, Gateway, Stack
+from tests.stack import SECRET, Gateway, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -66,14 +64,8 @@ TEXT = "Hello. It read ['b']."
 @pytest.fixture(scope="module")
 def served(redis_server: RedisServer) -> Iterator[Gateway]:
     """A worker and a gateway for all tests of this file."""
-    redis_server.flush()
-    with tempfile.TemporaryDirectory(prefix="ca-raw-") as name:
-        folder = Path(name)
-        (folder / "agents.py").write_text(AGENTS)
-        stack = Stack(redis_server, folder)
-        with stack.worker(folder / "agents.py"), stack.gateway() as gateway:
-            gateway.wait_healthy()
-            yield gateway
+    with serving(redis_server, AGENTS) as gateway:
+        yield gateway
 
 
 @pytest.fixture

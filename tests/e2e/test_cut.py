@@ -24,6 +24,7 @@ from tests.e2e.cutter import Count, Cutter, batches, events, frames
 from tests.e2e.page import assert_same
 from tests.e2e.script import hold, message, part
 from tests.e2e.server import Server, Started
+from tests.long_turn import FORTY
 from tests.loopback import LOOPBACK
 from tests.stack import wait_until
 
@@ -34,31 +35,7 @@ Record = dict[str, Any]
 
 #: What the gateway says of such a turn in front of its first part, and behind its last.
 BEFORE, AFTER = 1, 1
-_CALL = {"toolCallId": "c", "toolName": "look"}
-#: The turn: with its start and its finish it is 40 chunks, none of which can be merged with its neighbour.
-PARTS: list[Chunk] = [
-    {"type": "start-step"},
-    {"type": "reasoning-start", "id": "r"},
-    {"type": "reasoning-delta", "id": "r", "delta": "hm"},
-    {"type": "reasoning-end", "id": "r"},
-    {"type": "tool-input-start", **_CALL},
-    {"type": "tool-input-delta", "toolCallId": "c", "inputTextDelta": '{"at":"it"}'},
-    {"type": "tool-input-available", **_CALL, "input": {"at": "it"}},
-    {"type": "data-progress", "id": "p", "data": 1},
-    {"type": "tool-output-available", "toolCallId": "c", "output": {"seen": True}},
-    {"type": "data-progress", "id": "p", "data": 2},
-    {"type": "source-url", "sourceId": "s", "url": "https://example.org/", "title": "A source"},
-    {"type": "message-metadata", "messageMetadata": {"usage": 1}},
-    {"type": "finish-step"},
-    {"type": "start-step"},
-    {"type": "text-start", "id": "a"},
-    {"type": "text-start", "id": "b"},
-    *[{"type": "text-delta", "id": "ab"[at % 2], "delta": f"w{at} "} for at in range(19)],
-    {"type": "text-end", "id": "a"},
-    {"type": "text-end", "id": "b"},
-    {"type": "finish-step"},
-]
-RECORDS = BEFORE + len(PARTS) + AFTER
+RECORDS = BEFORE + len(FORTY) + AFTER
 CUTS = range(RECORDS + 1)
 #: Seconds without a frame.
 WAIT_S = 30.0
@@ -91,12 +68,12 @@ def new_cut(server: Server, tmp_path: Path) -> Iterator[NewCut]:
     def make(at: int, count: Count) -> Cut:
         cutter = Cutter(server.url, at, count)
         cutters.append(cutter)
-        split = min(max(at - BEFORE, 0), len(PARTS))
-        while 0 < split < len(PARTS) and PARTS[split - 1]["type"].endswith("-step"):
+        split = min(max(at - BEFORE, 0), len(FORTY))
+        while 0 < split < len(FORTY) and FORTY[split - 1]["type"].endswith("-step"):
             split += 1  # a step begins and ends together with what follows
         gate = tmp_path / f"gate-{at}"
-        waits = [hold(gate)] if split < len(PARTS) else []
-        steps = [*map(part, PARTS[:split]), *waits, *map(part, PARTS[split:])]
+        waits = [hold(gate)] if split < len(FORTY) else []
+        steps = [*map(part, FORTY[:split]), *waits, *map(part, FORTY[split:])]
         return Cut(server, server.start("echo"), cutter, message(*steps), gate)
 
     yield make

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chatagent import chat, client_tool, stream_text, tool
-from chatagent.llm import ModelError
+from chatagent.llm import ModelError, Tool
 from chatagent.redis.session import Session
 from chatagent.ui import fold_message
 from tests.provider import LITELLM_WARNINGS, FakeProvider
@@ -31,6 +31,19 @@ def _call(name: str, call_id: str = "c1", arguments: str = "{}") -> list[dict[st
 def where() -> str:
     """Where the user is."""
     raise NotImplementedError
+
+
+def _payment() -> tuple[Tool, list[int]]:
+    """A tool that needs an approval, and the amounts that it was run with."""
+    ran: list[int] = []
+
+    @tool(needs_approval=True)
+    async def pay(amount: int) -> str:
+        """Pay."""
+        ran.append(amount)
+        return "paid"
+
+    return pay, ran
 
 
 def _agent(provider: FakeProvider, *tools: Any) -> chat.Agent[Any]:
@@ -86,13 +99,7 @@ def test_a_tool_without_a_body_waits_for_the_client_and_goes_on_in_the_same_mess
 def test_an_approved_tool_runs_once_and_a_denied_one_never_however_often_the_answer_comes(
     redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner, approved: bool
 ) -> None:
-    ran: list[int] = []
-
-    @tool(needs_approval=True)
-    async def pay(amount: int) -> str:
-        """Pay."""
-        ran.append(amount)
-        return "paid"
+    pay, ran = _payment()
 
     async def test(world: World) -> None:
         agent = _agent(provider, pay)
@@ -124,13 +131,7 @@ def test_an_approval_survives_the_worker_that_ran_its_tool(
     redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner
 ) -> None:
     """Cold: the approved tool had finished when the worker died; it is not run again."""
-    ran: list[int] = []
-
-    @tool(needs_approval=True)
-    async def pay(amount: int) -> str:
-        """Pay."""
-        ran.append(amount)
-        return "paid"
+    pay, ran = _payment()
 
     async def test(world: World) -> None:
         agent = _agent(provider, pay)
@@ -294,13 +295,7 @@ def test_an_approval_that_comes_after_a_later_message_runs_the_tool_once_and_goe
     redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner, approved: bool
 ) -> None:
     """AI SDK 6 and 7 send the earlier message with its id, and stream the answer into it."""
-    ran: list[int] = []
-
-    @tool(needs_approval=True)
-    async def pay(amount: int) -> str:
-        """Pay."""
-        ran.append(amount)
-        return "paid"
+    pay, ran = _payment()
 
     async def test(world: World) -> None:
         agent = _agent(provider, pay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.server import Server, canonical
-from tests.trigger.agents import FORTY
+from tests.long_turn import FORTY
 from tests.trigger.conftest import Run
 
 pytestmark = pytest.mark.e2e

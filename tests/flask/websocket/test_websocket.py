@@ -326,18 +326,12 @@ def test_a_socket_without_a_token_is_closed_in_time(new_gateway: NewGateway) -> 
         assert "token" in str(ws.ws.protocol.close_reason)
 
 
-def test_it_works_under_threads_too(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
+@pytest.mark.parametrize("options", [{"worker_class": "gthread"}, {"prefix": "/chat"}], ids=["threads", "prefix"])
+def test_it_works_under_threads_and_under_a_prefix_too(
+    new_gateway: NewGateway, worker: ScriptedWorker, options: dict[str, str]
+) -> None:
     worker.serve(echo)
-    gateway = new_gateway(worker_class="gthread")
-    with socket(gateway) as ws:
-        ws.send("r1", "c1", "hello there")
-        assert text_of(ws.answer("r1")) == "You said: hello there"
-
-
-def test_it_works_under_a_prefix(new_gateway: NewGateway, worker: ScriptedWorker) -> None:
-    worker.serve(echo)
-    gateway = new_gateway(prefix="/chat")
-    with socket(gateway) as ws:
+    with socket(new_gateway(**options)) as ws:
         ws.send("r1", "c1", "hello there")
         assert text_of(ws.answer("r1")) == "You said: hello there"
 

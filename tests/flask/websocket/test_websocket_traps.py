@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.flask.conftest import NewGateway
 from tests.flask.gateway_process import GatewayProcess
-from tests.flask.scripted_worker import ScriptedWorker, echo
+from tests.flask.scripted_worker import ScriptedWorker, Turn, echo
 from tests.flask.talk import Socket, socket, text_of, until
 
 MB = 1_000_000
@@ -89,6 +89,16 @@ def send_frame(chat_id: str) -> bytes:
     )
 
 
+def flood(sock: sockets.socket, worker: ScriptedWorker, deltas: int) -> Turn:
+    """Ask for an answer and let so many times 10 kB of it be written."""
+    sock.sendall(masked(send_frame("c1")))
+    turn = worker.claim()
+    turn.append({"type": "start", "messageId": "a1"}, {"type": "text-start", "id": "t"})
+    for _ in range(deltas):
+        turn.append({"type": "text-delta", "id": "t", "delta": "x" * 10_000})
+    return turn
+
+
 def test_a_slow_reader_gets_every_frame_whole_in_bounded_memory(
     new_gateway: NewGateway, worker: ScriptedWorker
 ) -> None:
@@ -128,22 +138,14 @@ def test_a_slow_reader_gets_every_frame_whole_in_bounded_memory(
 
 def test_a_slow_reader_may_still_stop(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
     with raw_socket(gateway) as sock:
-        sock.sendall(masked(send_frame("c1")))
-        turn = worker.claim()
-        turn.append({"type": "start", "messageId": "a1"}, {"type": "text-start", "id": "t"})
-        for _ in range(200):
-            turn.append({"type": "text-delta", "id": "t", "delta": "x" * 10_000})
+        turn = flood(sock, worker, 200)
         sock.sendall(masked(b'{"type":"stop","requestId":"s","id":"c1"}'))
         until(lambda: turn.append({"type": "text-delta", "id": "t", "delta": "y"}), "the stop")
 
 
 def test_one_slow_reader_does_not_hold_up_others(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
     with raw_socket(gateway) as slow, socket(gateway) as quick:
-        slow.sendall(masked(send_frame("c1")))
-        turn = worker.claim()
-        turn.append({"type": "start", "messageId": "a1"}, {"type": "text-start", "id": "t"})
-        for _ in range(500):
-            turn.append({"type": "text-delta", "id": "t", "delta": "x" * 10_000})
+        flood(slow, worker, 500)
         worker.serve(echo)
         quick.send("r1", "c2", "hello")
         assert text_of(quick.answer("r1")) == "You said: hello"
@@ -173,11 +175,7 @@ def test_a_peer_that_answers_pings_stays(gateway_with: NewGateway) -> None:
 def test_a_peer_that_never_reads_is_dropped_at_last(gateway_with: NewGateway, worker: ScriptedWorker) -> None:
     gateway = gateway_with(ping_interval_s=0.3)
     with raw_socket(gateway) as sock:
-        sock.sendall(masked(send_frame("c1")))
-        turn = worker.claim()
-        turn.append({"type": "start", "messageId": "a1"}, {"type": "text-start", "id": "t"})
-        for _ in range(500):
-            turn.append({"type": "text-delta", "id": "t", "delta": "x" * 10_000})
+        flood(sock, worker, 500)
         server = psutil.Process(gateway.worker_pid)
         port = sock.getsockname()[1]
         until(
