@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery
 
 from chatagent.agent import Agent, CustomAgent
+from chatagent.cancel import cancel
 from chatagent.celery.enqueue import Enqueue
 from chatagent.celery.loop import LoopThread
 from chatagent.errors import StoreDown
@@ -103,8 +104,7 @@ class Service:
         assert self._engine is not None and self._announcing is not None
         self._announcing.cancel()
         await self._engine.stop()
-        self._bells.cancel()
-        await asyncio.gather(self._bells, return_exceptions=True)
+        await cancel([self._bells])
         try:
             await self._store.leave()
         except StoreDown:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import redis.asyncio
 
+from chatagent.cancel import cancel
 from chatagent.child import Ended, NewRun
 from chatagent.errors import NotFound
 from chatagent.record import OutRecord
@@ -69,8 +70,7 @@ class Bells:
     async def close(self) -> None:
         """End the connection."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel([self._task])
 
     async def _command(self, verb: str, channel: str) -> None:
         """Say it now if there is a connection; a new one subscribes to all anyway."""

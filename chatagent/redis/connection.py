@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import redis
 import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
@@ -43,10 +44,28 @@ def connect_subscriber(url: str) -> redis.Redis:
 def connect_async(url: str, *, max_connections: int = 64, blocking: bool = False) -> redis.asyncio.Redis:
     """An asyncio client for the worker; connects on first use. Replies are bytes. `blocking` reads wait for ever."""
     options = _options(max_connections) | ({"socket_timeout": None, "health_check_interval": 0} if blocking else {})
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, **options, timeout=COMMAND_TIMEOUT_S, retry=AsyncRetry(_BACKOFF, _RETRIES)
-    )
+    pool = _Pool.from_url(url, **options, timeout=COMMAND_TIMEOUT_S, retry=AsyncRetry(_BACKOFF, _RETRIES))
     return redis.asyncio.Redis.from_pool(pool)
+
+
+class _Pool(redis.asyncio.BlockingConnectionPool):
+    """Stays closed. redis-py's connects anew for a command that outlives it, and nobody closes that connection."""
+
+    _ended = False
+
+    async def get_connection(self, *_: object, **__: object) -> Any:
+        if self._ended:
+            raise redis.ConnectionError("the client is closed")
+        return await super().get_connection()  # type: ignore[no-untyped-call]
+
+    async def release(self, connection: AbstractConnection) -> None:
+        if self._ended:
+            await connection.disconnect(nowait=True)
+        await super().release(connection)
+
+    async def aclose(self) -> None:
+        self._ended = True
+        await super().aclose()
 
 
 def broker_url(url: str) -> str:

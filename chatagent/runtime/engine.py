@@ -12,6 +12,7 @@ from typing import Any
 from chatagent.agent import Agent
 from chatagent.agent.task import Task
 from chatagent.agent.task_run import enter_launcher, enter_outlet
+from chatagent.cancel import cancel
 from chatagent.errors import LeaseLost, StoreDown, TurnTimeout
 from chatagent.log import bind
 from chatagent.record import Busy
@@ -35,8 +36,6 @@ from chatagent.thread import enter_home
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which what was cancelled is cancelled again.
-_CANCEL_S = 1.0
 #: Seconds that parked runs have to be suspended at a shutdown.
 _SUSPEND_S = 5.0
 
@@ -100,12 +99,8 @@ class Engine:
         await self._hand_back_all()
         await self._runs.close(_SUSPEND_S)
         await self._loops.close(_SUSPEND_S)
-        background = set(self._background)
-        while background:
-            # A cancellation that meets a timeout of the Redis client at the same moment is lost in it.
-            for task in background:
-                task.cancel()
-            _, background = await asyncio.wait(background, timeout=_CANCEL_S)
+        await cancel(self._background)
+        # What a bell began meanwhile is short.
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def run_turn(self, agent_id: str, session_id: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from chatagent.agent import Agent
 from chatagent.agent.task import Task
+from chatagent.cancel import cancel
 from chatagent.redis import RedisBackend
 from chatagent.redis.task import Tasks
 from chatagent.runtime.engine import Engine, EngineOptions
@@ -49,8 +50,7 @@ class Fleet(World):
             if engine in self.engines:
                 self.engines.remove(engine)
             await engine.stop()
-            bells.cancel()
-            await asyncio.gather(bells, return_exceptions=True)
+            await cancel([bells])
             await store.close()
 
     @asynccontextmanager
@@ -63,18 +63,21 @@ class Fleet(World):
         engine.start()
         self.engines.insert(0, engine)
 
+        torn: set[asyncio.Task[Any]] = set()
+
         def die() -> None:
             self.engines.remove(engine)
             held = list(engine._leases)
-            for task in [*engine._background, *(active.task for active in held)]:
-                if task is not None:
-                    task.cancel()
+            torn.update(engine._background, (active.task for active in held if active.task is not None))
+            for task in torn:
+                task.cancel()
             for active in held:
                 self.expire(active.claim.session_id)
 
         try:
             yield engine, die
         finally:
+            await cancel(torn)
             await store.close()
 
     async def dispatch(self, agent_id: str, session_id: str, queue: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import orjson
 
 from chatagent.agent import Agent
+from chatagent.cancel import cancel
 from chatagent.redis import RedisBackend
 from chatagent.redis.session import Session
 from chatagent.redis.worker import WorkerRedis
@@ -46,8 +47,7 @@ class World:
             yield engine
         finally:
             await engine.stop()
-            bells.cancel()
-            await asyncio.gather(bells, return_exceptions=True)
+            await cancel([bells])
             await store.close()
 
     def chat(self, agent: Agent[Any], chat_id: str = "c1") -> Session:

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+import redis
+
+from chatagent.redis.connection import connect, connect_async
+
+NAME = "closed"
+
+
+def named(url: str) -> str:
+    """The URL of connections that the server knows by name."""
+    return f"{url}&client_name={NAME}" if "?" in url else f"{url}?client_name={NAME}"
+
+
+def open_connections(url: str) -> int:
+    """How many of them the server has."""
+    with connect(url) as client:
+        return sum(each["name"] == NAME for each in client.client_list())
+
+
+def test_a_client_that_was_closed_stays_closed(redis_url: str) -> None:
+    async def test() -> None:
+        client = connect_async(named(redis_url))
+        await client.ping()
+        await client.aclose()
+        with pytest.raises(redis.ConnectionError, match="closed"):
+            await client.ping()
+
+    asyncio.run(test())
+    assert open_connections(redis_url) == 0
+
+
+def test_commands_that_outlive_their_client_leave_no_connection(redis_url: str) -> None:
+    async def test() -> None:
+        client = connect_async(named(redis_url))
+
+        async def command() -> None:
+            with suppress(redis.RedisError):
+                await client.blpop(["never"], timeout=0.2)
+
+        commands = [asyncio.create_task(command()) for _ in range(4)]
+        while open_connections(redis_url) < len(commands):
+            await asyncio.sleep(0.005)
+        await client.aclose()
+        await asyncio.gather(*commands)
+        while open_connections(redis_url):
+            await asyncio.sleep(0.005)
+
+    async def limited() -> None:
+        async with asyncio.timeout(20):
+            await test()
+
+    asyncio.run(limited())
