@@ -10,7 +10,7 @@ from pydantic.errors import PydanticUserError
 
 from chatagent.agent.check import first_fault
 from chatagent.errors import ConfigError
-from chatagent.ui import decode, encode_value
+from chatagent.ui import as_json
 from chatagent.ui.merge import merge_metadata
 
 Chunk = dict[str, Any]
@@ -18,7 +18,6 @@ Chunk = dict[str, Any]
 _PREFIX = "data-"
 #: Data parts that chatagent itself writes; they have no model, and no agent may give them one.
 OWN_PARTS = frozenset({"turn-end", "pending-message-injected", "background-injected", "compacted"})
-_SCALARS = (str, bool, int)
 #: Chunks that carry metadata.
 _WITH_METADATA = frozenset({"start", "finish", "message-metadata"})
 
@@ -83,11 +82,9 @@ def _plain(value: Any, *, only_set: bool = False) -> Any:
 
     `only_set` leaves out of a model what would overwrite by a default. Raises: BadRequest for what JSON cannot say.
     """
-    if value is None or type(value) in _SCALARS:
-        return value
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", by_alias=True, exclude_unset=only_set)
-    return decode(encode_value(value))
+    return as_json(value)
 
 
 def _checked(adapter: TypeAdapter[Any], value: Any, what: str, where: str) -> Any:

@@ -118,10 +118,8 @@ class Local(Generic[T]):
     @value.setter
     def value(self, to: T) -> None:
         locals_ = self._writable()
-        checked = self._checked(to)
-        seen = locals_.seen.get(self.local_id)
-        self._keep(locals_, checked)
-        locals_.seen[self.local_id] = seen
+        locals_.values[self.local_id] = self._checked(to)
+        locals_.stored.pop(self.local_id, None)
         locals_.touched.add(self.local_id)
 
     def get(self) -> dict[str, Any]:

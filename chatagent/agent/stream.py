@@ -60,6 +60,9 @@ class Writer:
     async def send(self, chunks: Sequence[Chunk]) -> bool:
         """Write chunks, with nothing else on its way."""
         _check(chunks)
+        return await self._put(chunks)
+
+    async def _put(self, chunks: Sequence[Chunk]) -> bool:
         if self._outlet is not None:
             for chunk in chunks:
                 await self._outlet(chunk)
@@ -70,7 +73,7 @@ class Writer:
     async def _write_after(self, before: _Write | None, chunks: Sequence[Chunk]) -> bool:
         if before is not None:
             await asyncio.wait([before.task])
-        return await self.send(chunks)
+        return await self._put(chunks)
 
 
 class _Write:

@@ -17,11 +17,11 @@ from chatagent.llm.tool import NeedsApproval, ToModelOutput, Tool
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
+R = TypeVar("R")
 T = TypeVar("T", bound=Tool)
 
 #: What people hand over in the place of tools.
 _OTHERS = "ai.tool(…) makes a tool of a task, ai.agent_tool(…) of an agent"
-R = TypeVar("R")
 
 
 class FunctionTool(Tool, Generic[P, R]):
@@ -83,10 +83,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if "execute" in options:
         return _from_pieces(options)
-    _check(options)
-    if function is None:
-        return lambda wrapped: _from_function(wrapped, True, options)
-    return _from_function(function, True, options)
+    return _make(function, True, options)
 
 
 @overload
@@ -98,10 +95,7 @@ def client_tool(function: Callable[..., Any] | None = None, /, **options: Any) -
 
     The turn ends with the call pending, and goes on when the client has sent its output.
     """
-    _check(options)
-    if function is None:
-        return lambda wrapped: _from_function(wrapped, False, options)
-    return _from_function(function, False, options)
+    return _make(function, False, options)
 
 
 def to_tool(source: Tool | Callable[..., Any]) -> Tool:
@@ -139,6 +133,14 @@ def _from_pieces(options: Mapping[str, Any]) -> Tool:
     if missing := [name for name in ("name", "input_schema") if options.get(name) is None]:
         raise ConfigError(f"a tool with execute= needs {' and '.join(missing)}=")
     return Tool(**{"input" if name == "input_schema" else name: value for name, value in options.items()})
+
+
+def _make(function: Callable[..., Any] | None, runs: bool, options: Mapping[str, Any]) -> Any:
+    """The tool; without a function what makes one of it. `runs`: here, not at the client."""
+    _check(options)
+    if function is None:
+        return lambda wrapped: _from_function(wrapped, runs, options)
+    return _from_function(function, runs, options)
 
 
 def _from_function(function: Callable[..., Any], runs: bool, options: Mapping[str, Any]) -> FunctionTool[..., Any]:

@@ -17,6 +17,7 @@ from chatagent.llm.plan import Message
 from chatagent.llm.result import StreamTextResult
 from chatagent.llm.stop import StopCondition, step_count_is
 from chatagent.llm.system import System
+from chatagent.llm.tool import told_by
 from chatagent.signal import AbortSignal
 from chatagent.ui import to_model_messages
 
@@ -92,7 +93,7 @@ def _told(messages: Sequence[Message], context: ModelContext) -> Sequence[Messag
     """What the model is told: UI messages (with `parts`) as it takes them."""
     if not any("parts" in message for message in messages):
         return messages
-    outputs = {name: tool.told for name, tool in context.tools.items() if tool.to_model_output is not None}
+    outputs = told_by(context.tools)
     return [
         told
         for message in messages

@@ -18,7 +18,7 @@ from chatagent.llm.error import InvalidToolInput, describe
 from chatagent.llm.output import told_output
 from chatagent.llm.schema import json_schema
 from chatagent.thread import in_thread
-from chatagent.ui import encode_value, model_output
+from chatagent.ui import as_json, model_output
 
 logger = logging.getLogger(__name__)
 
@@ -120,22 +120,22 @@ class Tool:
         if isinstance(result, AsyncIterator | Iterator):
             last: Any = None
             async for item in result if isinstance(result, AsyncIterator) else _in_threads(result):
-                last = to_json(item)
+                last = _returned(item)
                 yield last, True
             yield last, False
         else:
-            yield to_json(result), False
+            yield _returned(result), False
 
 
-def to_json(value: Any) -> Any:
-    """What a tool returned, as plain JSON: models, dataclasses, dates and the like become what they stand for.
+def told_by(tools: Mapping[str, Tool]) -> dict[str, Callable[[Any], Any]]:
+    """How the model is told of outputs, by name of the tools that have a say in it."""
+    return {name: tool.told for name, tool in tools.items() if tool.to_model_output is not None}
 
-    Raises: BadRequest for what JSON cannot say.
-    """
-    if value is None or type(value) in (str, bool, int):
-        return value
+
+def _returned(value: Any) -> Any:
+    """What a tool returned, as JSON has it. Raises: BadRequest that says so of the tool."""
     try:
-        return orjson.loads(encode_value(value))
+        return as_json(value)
     except BadRequest as error:
         raise BadRequest(f"the tool returned a {type(value).__name__} that is no JSON ({error})") from error
 

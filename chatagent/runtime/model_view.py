@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from chatagent.llm import Tool
+from chatagent.llm.tool import told_by
 from chatagent.runtime.lane import model_messages
 from chatagent.runtime.run import Run
 from chatagent.ui import to_model_messages
+from chatagent.ui.tool_part import tool_name
 
 UIMessage = dict[str, Any]
 ModelMessage = dict[str, Any]
@@ -29,13 +31,12 @@ class ModelView:
         """These messages and nothing else."""
         last = messages[-1] if messages else {}
         pending = [part["toolCallId"] for part in last.get("parts", ()) if self._runnable(part)]
-        outputs = {name: tool.told for name, tool in self.tools.items() if tool.to_model_output is not None}
+        outputs = told_by(self.tools)
         return to_model_messages(list(messages), keep_tool_calls=pending, tool_outputs=outputs, omit_old_files=True)
 
     def _runnable(self, part: dict[str, Any]) -> bool:
         """A call that is owed an execution by the server: approved or denied, or cut off by a crash."""
         if part.get("state") == "approval-responded":
             return True
-        name = part.get("toolName") or str(part.get("type", "")).removeprefix("tool-")
-        tool = self.tools.get(name)
-        return part.get("state") == "input-available" and tool is not None and tool.execute is not None
+        tool = self.tools.get(tool_name(part)) if part.get("state") == "input-available" else None
+        return tool is not None and tool.execute is not None

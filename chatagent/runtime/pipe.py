@@ -91,7 +91,7 @@ class Pipe:
         length = len(parts)
         open_calls = [
             part["toolCallId"]
-            for part in self._response.message["parts"]
+            for part in parts
             if "toolCallId" in part and not str(part.get("state")).startswith("output-")
         ]
         stream = chunks_of(

@@ -4,7 +4,7 @@ from chatagent.ui.abort import cleanup_aborted_parts
 from chatagent.ui.chunk import FINISH_REASONS, finish_reason, tidy_chunk, validate_chunk
 from chatagent.ui.complete import asks_to_go_on
 from chatagent.ui.dialect import Dialect
-from chatagent.ui.encode import decode, encode, encode_value
+from chatagent.ui.encode import as_json, decode, encode, encode_value
 from chatagent.ui.fold import Fold, fold_message
 from chatagent.ui.model_message import model_output, to_model_messages
 from chatagent.ui.partial_json import parse_partial_json
@@ -18,6 +18,7 @@ __all__ = [
     "Dialect",
     "Fold",
     "Recovered",
+    "as_json",
     "asks_to_go_on",
     "cleanup_aborted_parts",
     "decode",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatagent.errors import BadRequest
-from chatagent.ui.encode import FREE_FIELDS
+from chatagent.ui.encode import without_nulls
 
 Chunk = dict[str, Any]
 
@@ -50,7 +50,7 @@ def tidy_chunk(chunk: Mapping[str, Any]) -> Chunk:
     if _is_plain_delta(chunk):
         return dict(chunk)
     kind = chunk.get("type")
-    kept = {name: value for name, value in chunk.items() if value is not None or name in FREE_FIELDS}
+    kept = without_nulls(chunk)
     if isinstance(kind, str) and kind.startswith("data-"):
         # Clients would take the chunk for the part, with whatever else is in it; the portable stream could not say it.
         return {name: value for name, value in kept.items() if name in _DATA_PART or (name == "transient" and value)}

@@ -27,7 +27,7 @@ Chunk = dict[str, Any]
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 #: Fields in which `null` is data.
-FREE_FIELDS = ("input", "output", "data", "messageMetadata", "approvalDescriptor", "inputSchemaInput")
+_FREE_FIELDS = ("input", "output", "data", "messageMetadata", "approvalDescriptor", "inputSchemaInput")
 #: Only strings under fixed names: encoded without a look inside.
 _PLAIN = ("text-delta", "reasoning-delta", "tool-input-delta")
 #: Output without these needs no second look; orjson writes NaN as null.
@@ -51,8 +51,13 @@ def encode(chunk: Chunk) -> bytes:
                 return orjson.dumps(chunk)
             except TypeError:
                 return _dump_slowly(chunk)
-    present = {name: value for name, value in chunk.items() if value is not None or name in FREE_FIELDS}
+    present = without_nulls(chunk)
     return _dump({"type": kind, **present} if kind is not None else present)
+
+
+def without_nulls(chunk: Mapping[str, Any]) -> Chunk:
+    """The fields that say something: in optional ones `None` stands for nothing, in free ones it is data."""
+    return {name: value for name, value in chunk.items() if value is not None or name in _FREE_FIELDS}
 
 
 def encode_value(value: Any) -> bytes:
@@ -70,6 +75,13 @@ def decode(raw: bytes | str) -> dict[str, Any]:
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
     return value
+
+
+def as_json(value: Any) -> Any:
+    """A copy of any value as JSON has it, by the rules of `encode`. Raises: BadRequest for what JSON cannot say."""
+    if value is None or type(value) in (str, bool, int):
+        return value
+    return decode(encode_value(value))
 
 
 def _dump(value: Any) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chatagent.ui.step import Steps
 from chatagent.ui.tool_part import is_tool, tool_name
 
 Part = dict[str, Any]
@@ -48,9 +49,7 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 def last_step(message: Mapping[str, Any]) -> list[Part]:
     """The parts of the last step; all of them when no step was started."""
-    parts: list[Part] = list(message.get("parts", ()))
-    starts = [at for at, part in enumerate(parts) if part.get("type") == "step-start"]
-    return parts[starts[-1] + 1 :] if starts else parts
+    return Steps(list(message.get("parts", ()))).current()
 
 
 def waiting_calls(message: Mapping[str, Any]) -> list[Part]:

@@ -211,3 +211,12 @@ def test_what_becomes_a_tool_another_way_is_told_how() -> None:
     for make, wrong in ((ai.tool, "agent"), (ai.tool, "function"), (ai.agent_tool, "task"), (ai.tool_execute, "agent")):
         with pytest.raises(ConfigError, match=r"takes a|runs tasks"):
             make(anything[wrong])
+
+
+def test_half_a_character_in_an_output_is_kept() -> None:
+    @tool
+    def cut() -> dict[str, str]:
+        """Cut."""
+        return {"text": "x\ud83d"}
+
+    assert outputs(cut) == [{"text": "x\ud83d"}]

@@ -10,7 +10,7 @@ import orjson
 
 from chatagent.errors import ChatAgentError
 from chatagent.ids import new_id
-from chatagent.ui import decode, encode_value, finish_reason
+from chatagent.ui import as_json, finish_reason
 
 Chunk = dict[str, Any]
 #: What other providers and frameworks say for OpenAI's finish reasons.
@@ -111,7 +111,7 @@ class Writer:
         call.whole = True
         about = {"toolCallId": call_id, "toolName": call.name, **call.marks}
         try:
-            given = orjson.loads(arguments or "{}") if isinstance(arguments, str) else to_json(arguments)
+            given = orjson.loads(arguments or "{}") if isinstance(arguments, str) else as_json(arguments)
         except orjson.JSONDecodeError as error:
             call.answered = True
             why = f"The arguments are no JSON: {error}"
@@ -127,7 +127,7 @@ class Writer:
     def output(self, call_id: str, output: Any, *, name: str = "", preliminary: bool = False) -> None:
         """What a call gave; one that nobody has shown yet is shown with `name`."""
         mark = {"preliminary": True} if preliminary else {}
-        self._answer(call_id, name, {"type": "tool-output-available", "output": to_json(output), **mark})
+        self._answer(call_id, name, {"type": "tool-output-available", "output": as_json(output), **mark})
 
     def output_error(self, call_id: str, text: str, *, name: str = "") -> None:
         """The call failed."""
@@ -232,10 +232,3 @@ class Writer:
 
     def _emit(self, chunk: Chunk) -> None:
         self._chunks.append(chunk)
-
-
-def to_json(value: Any) -> Any:
-    """Any value as plain JSON. Raises: BadRequest for what JSON cannot say."""
-    if value is None or type(value) in (str, bool, int):
-        return value
-    return decode(encode_value(value))
