@@ -23,7 +23,7 @@ from chatagent.redis.connection import connect_async
 from chatagent.redis.due import due
 from chatagent.redis.error import DROPPED, store_errors
 from chatagent.redis.gateway import GatewayRedis
-from chatagent.redis.injection import inject_command
+from chatagent.redis.injection import inject
 from chatagent.redis.keys import Keys
 from chatagent.redis.outbox import PAGE, append_beside_command, read_outbox_entry
 from chatagent.redis.script import Command, run_async, script
@@ -152,10 +152,7 @@ class ChildRedis:
 
     async def inject(self, session_id: str, messages: Sequence[Mapping[str, Any]], key: str) -> None:
         """Put model messages into another chat, once per key. Raises: NotFound, StoreDown."""
-        async with store_errors():
-            (answer,) = await run_async(self._client, inject_command(self.keys, session_id, messages, key=key))
-        if answer[0] == b"missing":
-            raise NotFound(f"there is no session {session_id!r}")
+        await inject(self._client, self.keys, session_id, messages, key)
 
     async def progress(self, session_id: str) -> tuple[int, int | None]:
         """After which seq the current turn's records begin (the last one's, when none runs), and where they end.

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis.asyncio
 
-from chatagent.errors import LeaseLost, NotFound, StoreDown
+from chatagent.errors import LeaseLost, StoreDown
 from chatagent.ids import new_id
 from chatagent.record import Busy, InRecord
 from chatagent.redis.claim import Holder, claim_command, read_claim
@@ -20,7 +20,7 @@ from chatagent.redis.due import due
 from chatagent.redis.entry import read_inbox_entry
 from chatagent.redis.error import store_errors
 from chatagent.redis.feed import outcome_fields
-from chatagent.redis.injection import inject_command
+from chatagent.redis.injection import inject
 from chatagent.redis.keys import Keys
 from chatagent.redis.listing import labels
 from chatagent.redis.overdue import Overdue
@@ -77,10 +77,7 @@ class Leases(Overdue, Places):
 
     async def inject(self, session_id: str, messages: Sequence[dict[str, Any]], *, key: str | None = None) -> None:
         """Put model messages where a running turn finds them at its next step, else the next turn. Raises: NotFound."""
-        async with store_errors():
-            (answer,) = await run_async(self.client, inject_command(self.keys, session_id, messages, key=key))
-        if answer[0] == b"missing":
-            raise NotFound(f"there is no session {session_id!r}")
+        await inject(self.client, self.keys, session_id, messages, key)
 
     async def injected(self, session_id: str, after: int) -> list[dict[str, Any]]:
         """What was injected since the last commit, but for the first `after` messages."""
@@ -208,10 +205,10 @@ class Leases(Overdue, Places):
         commands = [
             renew([self.keys.session(claim.session_id)], [claim.epoch, self.options.lease_ms]) for claim in claims
         ]
-        return [*commands, *[self._index(session_id) for session_id in session_ids], *self._keep_places(session_ids)]
+        return [*commands, self._index(*session_ids), *self._keep_places(session_ids)]
 
-    def _index(self, session_id: str) -> Command:
-        return due(self.keys.leases, session_id, in_ms=self.options.lease_ms)
+    def _index(self, *session_ids: str) -> Command:
+        return due(self.keys.leases, *session_ids, in_ms=self.options.lease_ms)
 
 
 def _held(answer: list[Any], *, stopped: int, unread: int, forgotten: int) -> Held | LeaseLost:
