@@ -16,7 +16,7 @@ from chatagent.cli.screen import Screen, clean
 from chatagent.cli.waiting import Queue
 from chatagent.client import Answer, Chat, Result, ToolCall
 from chatagent.errors import ChatAgentError, NotFound
-from chatagent.ui.reading import waiting_calls
+from chatagent.ui.reading import tool_call, waiting_calls
 
 readline: Any = None
 with suppress(ImportError):  # not on every system; it lets one edit the line
@@ -163,8 +163,7 @@ class Terminal:
     def _follow(self, ask: Callable[[], Answer]) -> None:
         """Show an answer and what comes of it, then the answers to what was said meanwhile."""
         with self._interruptible():
-            self._answer = answer = ask()
-            result = self._stream(answer)
+            result = self._stream(ask())
         self._settle(result)
         while (waiting := self._queue.next()) is not None:
             with self._interruptible():
@@ -177,7 +176,7 @@ class Terminal:
         """Ask the person for all that an answer waits for, and show how it goes on."""
         while waiting := waiting_calls(result.message):
             printed = result.message["parts"].index(waiting[0])
-            answer = self._reply(result.waiting_calls[0])
+            answer = self._reply(tool_call(waiting[0]))
             with self._interruptible():
                 result = self._stream(answer, printed=printed)
 

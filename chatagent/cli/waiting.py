@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chatagent.client import Answer, Chat
+from chatagent.client.message import user_message
 from chatagent.errors import ChatAgentError
 from chatagent.ids import new_id
 from chatagent.record import Busy
@@ -59,9 +60,8 @@ class Queue:
         self._sender.shutdown()
 
     def _send(self, message_id: str, text: str, busy: Busy | None) -> Answer | None:
-        message = {"id": message_id, "role": "user", "parts": [{"type": "text", "text": text}]}
         try:
-            return self._chat.send(message, busy=busy)
+            return self._chat.send(user_message(text, message_id), busy=busy)
         except ChatAgentError as error:
             self._failed(f"not sent: {text}: {error}")
             return None

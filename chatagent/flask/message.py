@@ -108,10 +108,16 @@ def read_action(body: Mapping[str, Any]) -> Send:
     return Send(read_id(body.get("id"), "id"), None, payload, None, kind="action")
 
 
-def read_part(headers: Headers) -> str | None:
+def read_part_id(headers: Headers) -> str | None:
     """What makes a record sent twice one record (`X-Part-Id`). Raises: BadRequest."""
     given = headers.get("X-Part-Id")
-    return f"part:{read_id(given, 'X-Part-Id')}" if given is not None else None
+    return read_id(given, "X-Part-Id") if given is not None else None
+
+
+def read_part(headers: Headers) -> str | None:
+    """The same, as an inbox keeps it beside the ids of messages. Raises: BadRequest."""
+    given = read_part_id(headers)
+    return f"part:{given}" if given is not None else None
 
 
 def read_busy(value: Any) -> Busy | None:

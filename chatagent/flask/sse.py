@@ -11,18 +11,18 @@ from typing import Literal
 
 from flask import Blueprint, Response, request
 
-from chatagent.errors import BadRequest, ChatAgentError
+from chatagent.errors import ChatAgentError
 from chatagent.flask.access import require
 from chatagent.flask.answer import EVENT_STREAM, json_response
 from chatagent.flask.feed import AnswerFeed, follow
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import Send, read_json, read_part, read_send
+from chatagent.flask.query import read_major
 from chatagent.record import chunk_type
 from chatagent.ui import Dialect, decode, encode, replay
 
 #: What the JavaScript server sends with such a stream.
 HEADERS = {**EVENT_STREAM, "x-vercel-ai-ui-message-stream": "v1"}
-_MAJORS: dict[str, Literal[5, 6, 7]] = {"5": 5, "6": 6, "7": 7}
 _TRIMMED = {"type": "error", "errorText": "The answer is no longer in the stream; reload the chat."}
 
 
@@ -124,10 +124,7 @@ def answer_stream(
 
 def asked_major() -> Literal[5, 6, 7] | None:
     """The generation of clients that reads (`?ai=`). Raises: BadRequest."""
-    asked = request.args.get("ai")
-    if asked is not None and asked not in _MAJORS:
-        raise BadRequest("must be 5, 6 or 7", field="ai")
-    return _MAJORS[asked] if asked is not None else None
+    return read_major(request.args.get("ai"), "ai")
 
 
 def asked_dialect(send: Send | None = None) -> Dialect:

@@ -16,7 +16,7 @@ from chatagent.flask.access import require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.feed import Feed
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import read_part
+from chatagent.flask.message import read_part_id
 from chatagent.flask.sessions import s2
 from chatagent.flask.sessions.out_stream import Asked, OutStream
 from chatagent.flask.sessions.realtime import MAX_RECORD_BYTES, STREAM_HEADERS, read_asked
@@ -51,8 +51,8 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         if session.closed:
             raise Closed(session.closed_reason)
         value = _value(request.get_data(cache=False))
-        part = (read_part(request.headers) or "").partition(":")[2]
-        seq = gateway.backend.channels.append(side_id(session.id, name, side), value, part or None)
+        part = read_part_id(request.headers)
+        seq = gateway.backend.channels.append(side_id(session.id, name, side), value, part)
         return json_response({"ok": True, "seq": seq})
 
     @blueprint.get(_BASE)

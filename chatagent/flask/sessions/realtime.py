@@ -6,7 +6,7 @@ Source: trigger.dev's chat client protocol, as `@trigger.dev/sdk` 4.5.16 to 4.8.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers
@@ -17,6 +17,7 @@ from chatagent.flask.access import require, require_server
 from chatagent.flask.answer import EVENT_STREAM, json_response
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_json, read_part
+from chatagent.flask.query import read_major
 from chatagent.flask.sessions import s2
 from chatagent.flask.sessions.head_start import read_handover
 from chatagent.flask.sessions.input_chunk import read_payload
@@ -38,7 +39,6 @@ STREAM_HEADERS = {
 }
 #: Who may be said to have said what is injected.
 _ROLES = ("system", "user", "assistant")
-_MAJORS: dict[str, Literal[5, 6, 7]] = {"5": 5, "6": 6, "7": 7}
 
 
 def register(blueprint: Blueprint, gateway: Gateway) -> None:
@@ -80,15 +80,12 @@ def read_asked(headers: Headers) -> Asked:
     timeout = headers.get("Timeout-Seconds", str(TIMEOUT_S))
     if not (timeout.isascii() and timeout.isdigit() and 1 <= int(timeout) <= MAX_TIMEOUT_S):
         raise BadRequest(f"must be a whole number from 1 to {MAX_TIMEOUT_S}", field="Timeout-Seconds")
-    major = headers.get("X-AI-SDK")
-    if major is not None and major not in _MAJORS:
-        raise BadRequest("must be 5, 6 or 7", field="X-AI-SDK")
     return Asked(
         cursor=_read_cursor(headers.get("Last-Event-ID")),
         timeout_s=int(timeout),
         latest=headers.get("X-Trigger-Stream-Start") == "latest",
         peek=headers.get("X-Peek-Settled") == "1",
-        major=_MAJORS[major] if major is not None else None,
+        major=read_major(headers.get("X-AI-SDK"), "X-AI-SDK"),
     )
 
 

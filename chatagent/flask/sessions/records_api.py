@@ -17,7 +17,7 @@ from chatagent.errors import BadRequest, TooLarge
 from chatagent.flask.access import require, require_follow, require_server
 from chatagent.flask.answer import json_response
 from chatagent.flask.gateway import Gateway
-from chatagent.flask.message import read_id, read_json
+from chatagent.flask.message import read_json, read_part_id
 from chatagent.flask.query import read_number
 from chatagent.flask.sessions import s2
 from chatagent.flask.sessions.session_api import run_id
@@ -60,8 +60,7 @@ def register(blueprint: Blueprint, gateway: Gateway) -> None:
         raw = request.get_data(cache=False)
         if len(raw) > _MAX_RECORD_BYTES:
             raise TooLarge("the record", limit_bytes=_MAX_RECORD_BYTES)
-        part = request.headers.get("X-Part-Id")
-        _write(gateway, session, read_json(raw), new_id() if part is None else read_id(part, "X-Part-Id"))
+        _write(gateway, session, read_json(raw), read_part_id(request.headers) or new_id())
         return json_response({"ok": True})
 
     @blueprint.post("/api/v1/sessions/<path:chat_id>/end-and-continue")

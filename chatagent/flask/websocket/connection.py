@@ -49,8 +49,6 @@ class Connection:
         self._sock = SafeSocket(ws.sock, lambda: len(ws.input_buffer), patience_s=gateway.options.ping_interval_s)
         ws.sock = self._sock
         self._writer = Writer(self._sock, sent=self._alive, failed=self._writer_failed)
-        #: Who watches, by request; None is whoever the socket is at the moment.
-        self._watchers: dict[str, Identity | None] = {}
 
     def serve(self) -> None:
         """Handle frames until the connection ends."""
@@ -104,15 +102,15 @@ class Connection:
     def _end_watches(self) -> float | None:
         """End what is watched with a token that has ended; gives the seconds until the next does, None for never."""
         next_s = math.inf
-        for request_id, shown in list(self._watchers.items()):
-            identity = shown or self.identity
+        for stream in self._writer.unfinished():
+            if not isinstance(stream, RecordStream | OverviewStream):
+                continue
+            identity = stream.watcher or self.identity
             left_s = math.inf if identity is None else identity.left_s()
             if left_s > 0:
                 next_s = min(next_s, left_s)
-                continue
-            del self._watchers[request_id]
-            if not isinstance(self._writer.get(request_id), AnswerStream) and self._writer.remove(request_id):
-                self._writer.reply(error_reply(request_id, Unauthorized(_WATCH_ENDED)))
+            elif self._writer.remove(stream.request_id) is not None:
+                self._writer.reply(error_reply(stream.request_id, Unauthorized(_WATCH_ENDED)))
         return None if math.isinf(next_s) else min(next_s, _LONGEST_WAIT_S)
 
     def _alive(self) -> None:
@@ -141,7 +139,6 @@ class Connection:
                 case "abort":
                     self._abort(frame)
                 case "unwatch":
-                    self._watchers.pop(frame.request_id, None)
                     if self._writer.remove(frame.request_id) is not None:
                         self._writer.reply(reply("end", frame.request_id))
                 case "stop":
@@ -201,10 +198,10 @@ class Connection:
     def _watch(self, frame: Frame) -> None:
         identity = self._identity(frame)
         self._check_free(frame)
-        self._watchers[frame.request_id] = None if identity is self.identity else identity
+        watcher = None if identity is self.identity else identity
         if not frame.chat_id:
             overview = Overview(self.gateway.backend, read_listing(frame.fields, identity), self._writer.wake)
-            self._writer.add(OverviewStream(frame.request_id, overview))
+            self._writer.add(OverviewStream(frame.request_id, overview, watcher=watcher))
             return
         cursor, window = frame.number("cursor", least=-1), frame.number("window", least=1)
         session = self.gateway.get(identity, frame.chat_id)
@@ -218,6 +215,7 @@ class Connection:
             start,
             read_queue=lambda: chat_queue.list_queue(self.gateway, session.id),
             window=window,
+            watcher=watcher,
         )
         self._writer.add(stream)
 

@@ -13,6 +13,7 @@ import orjson
 from chatagent.errors import NotFound
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.overview import Overview
+from chatagent.flask.token import Identity
 from chatagent.flask.websocket.frame import error_reply, reply
 from chatagent.record import chunk_type, control_headers, control_kind
 
@@ -131,9 +132,12 @@ class RecordStream:
         *,
         read_queue: Callable[[], list[dict[str, Any]]],
         window: int | None = None,
+        watcher: Identity | None = None,
     ) -> None:
         self.request_id = request_id
         self.chat_id = chat_id
+        #: Who watches; None is whoever the socket is at the moment.
+        self.watcher = watcher
         self._feed = feed
         self._cursor = cursor
         self._window = _Window(window, cursor)
@@ -196,8 +200,9 @@ class OverviewStream:
     done = False
     chat_id = ""
 
-    def __init__(self, request_id: str, overview: Overview) -> None:
+    def __init__(self, request_id: str, overview: Overview, *, watcher: Identity | None = None) -> None:
         self.request_id = request_id
+        self.watcher = watcher
         self._overview = overview
         self._start = [reply("start", request_id)]
 
