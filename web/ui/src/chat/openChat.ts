@@ -12,6 +12,7 @@ import type { Api, Busy, History } from '../server/api';
 import { explain, isNetworkError } from '../server/errors';
 import { isActive, mergeHistory } from './history';
 import type { ToolPart } from './parts';
+import type { ToolAnswer } from './tool';
 import { type Waiting, WaitingLine } from './waitingLine';
 
 /** Milliseconds that a stop may take on the server before we show that the agent is still at work. */
@@ -152,7 +153,7 @@ export class OpenChat extends Observable {
   }
 
   /** Answers a tool call that waits for the person; an error says why there is no answer. */
-  async answer(part: ToolPart, given: { output: unknown } | { errorText: string }): Promise<void> {
+  async answer(part: ToolPart, given: ToolAnswer): Promise<void> {
     this.#begin();
     const call = { tool: getToolName(part), toolCallId: part.toolCallId };
     await this.chat.addToolOutput(

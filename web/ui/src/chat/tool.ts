@@ -10,6 +10,9 @@ export interface ToolFace {
   preview: string;
 }
 
+/** What the person says to a call that waits for them: an output, or why there is none. */
+export type ToolAnswer = { output: unknown } | { errorText: string };
+
 /** What the folded card of a tool call shows. `live`: its answer is still running; `mine`: it waits for us. */
 export function toolFace(part: ToolPart, live: boolean, mine = false): ToolFace {
   const face = { name: part.title ?? getToolName(part), preview: previewOf(part.input) };

@@ -1,8 +1,5 @@
 import { useState } from 'react';
-import { askedOf, typedOutput } from '../chat/tool';
-
-/** What the person says to a call that waits for them: an output, or why there is none. */
-export type ToolAnswer = { output: unknown } | { errorText: string };
+import { askedOf, type ToolAnswer, typedOutput } from '../chat/tool';
 
 /** The question of a tool call that waits for the person, with a field for the answer. */
 export function AnswerForm({ input, answer }: { input: unknown; answer: (given: ToolAnswer) => void }) {

@@ -2,7 +2,7 @@ import type { UIMessage } from 'ai';
 import { RotateCw } from 'lucide-react';
 import { memo } from 'react';
 import { type Block, blocksOf, sourcesOf, textOf, type ToolPart } from '../chat/parts';
-import type { ToolAnswer } from './AnswerForm';
+import type { ToolAnswer } from '../chat/tool';
 import { CopyButton } from './CopyButton';
 import { DataCard } from './DataCard';
 import { Files } from './Files';

@@ -4,7 +4,7 @@ import type { OpenChat } from '../chat/openChat';
 import { useObserved } from '../lib/observable';
 import { usePlayground } from '../playground';
 import type { ToolPart } from '../chat/parts';
-import type { ToolAnswer } from './AnswerForm';
+import type { ToolAnswer } from '../chat/tool';
 import { Message } from './Message';
 
 interface Props {

@@ -2,8 +2,8 @@ import type { UIMessage } from 'ai';
 import { Ban, Check, CircleDashed, LoaderCircle, ShieldQuestion, TriangleAlert } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import type { ToolPart } from '../chat/parts';
-import { messageIn, type ToolFace, toolFace } from '../chat/tool';
-import { AnswerForm, type ToolAnswer } from './AnswerForm';
+import { messageIn, type ToolAnswer, type ToolFace, toolFace } from '../chat/tool';
+import { AnswerForm } from './AnswerForm';
 import { Disclosure } from './Disclosure';
 import { Value } from './Value';
 

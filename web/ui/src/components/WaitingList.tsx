@@ -27,8 +27,9 @@ interface ItemProps {
   cancel: () => void;
 }
 
-export function WaitingItem({ waiting, edit, cancel }: ItemProps) {
+function WaitingItem({ waiting, edit, cancel }: ItemProps) {
   const [draft, setDraft] = useState<string | null>(null);
+  const underway = waiting.seq === null && !waiting.lost;
   const Icon = waiting.steers ? CornerDownRight : ListPlus;
   const keep = (): void => {
     const changed = waiting.lost || draft !== waitingText(waiting);
@@ -53,8 +54,9 @@ export function WaitingItem({ waiting, edit, cancel }: ItemProps) {
           onBlur={keep}
           onKeyDown={(event) => {
             if (event.key === 'Enter' && !event.nativeEvent.isComposing) keep();
-            else if (event.key === 'Escape') setDraft(null);
-            if (event.key === 'Escape') event.stopPropagation(); // it would stop the answer
+            if (event.key !== 'Escape') return;
+            event.stopPropagation(); // it would stop the answer
+            setDraft(null);
           }}
         />
       )}
@@ -66,7 +68,7 @@ export function WaitingItem({ waiting, edit, cancel }: ItemProps) {
         className="icon-button small"
         aria-label="Change the waiting message"
         data-testid="queued-edit"
-        disabled={waiting.seq === null && !waiting.lost}
+        disabled={underway}
         onClick={() => {
           setDraft(waitingText(waiting));
         }}
@@ -78,7 +80,7 @@ export function WaitingItem({ waiting, edit, cancel }: ItemProps) {
         className="icon-button small"
         aria-label="Take the waiting message back"
         data-testid="queued-cancel"
-        disabled={waiting.seq === null && !waiting.lost}
+        disabled={underway}
         onClick={cancel}
       >
         <X aria-hidden />
