@@ -98,7 +98,7 @@ class Keys:
         return f"{self.prefix}:out:{session_id}"
 
     def feed_channel(self, *labels: str) -> str:
-        """PUB/SUB: a chat of that listing changed; carries the session id."""
+        """PUB/SUB: a chat of that listing changed, or the one with that id (`chat:<id>`) was made; carries its id."""
         return ":".join((f"{self.prefix}:feed", *(labels or ("all",))))
 
     def worker_channel(self, owner: str) -> str:

@@ -85,7 +85,7 @@ class Sessions(Listings):
                 *[("ZADD", self.keys.listing(*label), "NX", now, session_id) for label in stands],
                 script("create")([key, self.keys.history(session_id)], args),
                 ("HGETALL", key),
-                *tell_feeds(self.keys, session_id, [] if kind == "task" else stands),
+                *tell_feeds(self.keys, session_id, [] if kind == "task" else [*stands, ("chat", fields["ext"])]),
             )
         answer, stored = replies[len(stands) : len(stands) + 2]
         if answer[0] == b"closed":

@@ -40,6 +40,21 @@ class Reader(Protocol):
         """Doorbells may have been missed."""
 
 
+class Waker:
+    """A reader that only says that it is time to look."""
+
+    def __init__(self, wake: threading.Event) -> None:
+        self._wake = wake
+
+    def ring(self, bell: Bell) -> None:
+        """Set the event."""
+        self._wake.set()
+
+    def lost(self) -> None:
+        """Set the event."""
+        self._wake.set()
+
+
 class _Channel:
     """Readers of one channel, and whether Redis has confirmed the subscription."""
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from chatagent.agent.task import Handle, Result, Task
 from chatagent.child import Trace, session_of_run
-from chatagent.record import Bell
 from chatagent.redis.backend import RedisBackend
 from chatagent.redis.child import ended_command, read_ended, start_commands
 from chatagent.redis.error import store_errors
 from chatagent.redis.script import run
+from chatagent.redis.subscriber import Waker
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -56,14 +56,14 @@ class Tasks:
     def wait(self, task: Task[Any, Out], run_id: str, *, timeout_s: float | None = None) -> Result[Out]:
         """Wait for a run's end. Raises: TimeoutError, NotFound, StoreDown."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        reader = _Reader()
-        leave = self._redis.subscriber.subscribe(self._redis.keys.out_channel(session_of_run(run_id)), reader)
+        rung = threading.Event()
+        leave = self._redis.subscriber.subscribe(self._redis.keys.out_channel(session_of_run(run_id)), Waker(rung))
         try:
             while (result := self.result(task, run_id)) is None:
                 left_s = None if deadline is None else deadline - time.monotonic()
-                if not reader.rung.wait(left_s):
+                if not rung.wait(left_s):
                     raise TimeoutError(f"run {run_id} has not ended within {timeout_s:g} s")
-                reader.rung.clear()
+                rung.clear()
         finally:
             leave()
         return result
@@ -75,16 +75,3 @@ class Tasks:
     def close(self) -> None:
         """Drop all connections."""
         self._redis.close()
-
-
-class _Reader:
-    """Wakes the thread that waits."""
-
-    def __init__(self) -> None:
-        self.rung = threading.Event()
-
-    def ring(self, bell: Bell) -> None:
-        self.rung.set()
-
-    def lost(self) -> None:
-        self.rung.set()

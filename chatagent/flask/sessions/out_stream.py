@@ -17,12 +17,11 @@ from chatagent.flask.sessions import s2
 from chatagent.flask.token import Action, Identity
 from chatagent.redis.head_start import Step
 from chatagent.redis.session import Session
+from chatagent.redis.subscriber import Waker
 from chatagent.relay import Batch
 
 #: Most seconds between signs of life on a quiet stream: clients give a silent one up after 60.
 MAX_HEARTBEAT_S = 20.0
-#: Seconds between two looks for a chat that does not exist yet.
-_LOOK_S = 0.5
 _ACTIONS: tuple[Action, ...] = ("read", "write")
 
 
@@ -134,13 +133,20 @@ class OutStream:
 
     def _born(self) -> Iterator[bytes]:
         """Wait until there is such a chat."""
-        quiet = self._quiet()
-        while self._feed is None and not quiet.over:
-            session = self._gateway.backend.sessions.find(self._chat_id)
-            if session is not None:
-                self.open(session)
-            elif quiet.wait(self._wait, _LOOK_S):
-                yield s2.ping_event(_now_ms())
+        if self._feed is not None:
+            return
+        backend, quiet = self._gateway.backend, self._quiet()
+        leave = backend.subscriber.subscribe(backend.keys.feed_channel("chat", self._chat_id), Waker(self._wake))
+        try:
+            while self._feed is None and not quiet.over:
+                self._wake.clear()
+                session = backend.sessions.find(self._chat_id)
+                if session is not None:
+                    self.open(session)
+                elif quiet.wait(self._wait, MAX_HEARTBEAT_S):
+                    yield s2.ping_event(_now_ms())
+        finally:
+            leave()
 
     def _records(self, feed: Feed) -> Iterator[bytes]:
         quiet = self._quiet()

@@ -285,6 +285,18 @@ def test_a_chat_may_be_followed_before_it_is_made(gateway: GatewayProcess, worke
             assert text_of(chunks_of(reader.until("turn-complete"))) == "You said: hi"
 
 
+def test_who_waits_for_a_chat_is_told_when_it_is_made(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    waits = "*:feed:chat:c1"
+    # The stream ends before it would look again.
+    with gateway.http(SECRET) as http, subscribe(http, "c1", Timeout_Seconds="15") as reader:
+        until(lambda: worker.client.pubsub_channels(waits), "a listener")
+        start(gateway)
+        append(http, message("hi"))
+        echo(worker.claim())
+        assert text_of(chunks_of(reader.until("turn-complete"))) == "You said: hi"
+        until(lambda: not worker.client.pubsub_channels(waits), "no listener")
+
+
 @pytest.mark.parametrize("named", ["chat", "session"])
 @pytest.mark.parametrize("by", ["chat", "session"])
 def test_a_token_opens_one_chat_by_both_its_ids(
