@@ -160,6 +160,7 @@ def _watch(cut: Cut, url: str, cursor: int | None) -> list[Record]:
             at = {} if cursor is None else {"cursor": cursor}
             socket.send(json.dumps({"type": "watch", "requestId": "w", "id": cut.chat.chat_id, **at}))
             if cursor is None:
+                assert json.loads(socket.recv(timeout=WAIT_S))["type"] == "start"
                 _append(cut)
             else:
                 wait_until(cut.cutter.cut.is_set, "the cut")

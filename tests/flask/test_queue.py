@@ -187,6 +187,7 @@ def test_many_watchers_of_many_chats_on_one_socket(gateway: GatewayProcess, work
             sender.send(f"s{number}", f"c{number}", "zero")
             sender.answer(f"s{number}")
             ws.put("watch", requestId=f"w{number}", id=f"c{number}")
+            ws.until("start", request_id=f"w{number}")
         for number in (2, 0, 1):
             sender.send(f"t{number}", f"c{number}", f"one of {number}", "u2")
         said: dict[str, str] = {}

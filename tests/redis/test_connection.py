@@ -16,10 +16,11 @@ def named(url: str) -> str:
     return f"{url}&client_name={NAME}" if "?" in url else f"{url}?client_name={NAME}"
 
 
-def open_connections(url: str) -> int:
-    """How many of them the server has."""
+def open_connections(url: str, command: str | None = None) -> int:
+    """How many of them the server has; those that were last heard to say `command`, if one is given."""
     with connect(url) as client:
-        return sum(each["name"] == NAME for each in client.client_list())
+        ours = [each for each in client.client_list() if each["name"] == NAME]
+        return sum(command in (None, each["cmd"]) for each in ours)
 
 
 def test_a_client_that_was_closed_stays_closed(redis_url: str) -> None:
@@ -43,7 +44,7 @@ def test_commands_that_outlive_their_client_leave_no_connection(redis_url: str) 
                 await client.blpop(["never"], timeout=0.2)
 
         commands = [asyncio.create_task(command()) for _ in range(4)]
-        while open_connections(redis_url) < len(commands):
+        while open_connections(redis_url, "blpop") < len(commands):
             await asyncio.sleep(0.005)
         await client.aclose()
         await asyncio.gather(*commands)
