@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from chatagent.agent.data_part import DataParts
-from chatagent.errors import ConfigError
+from chatagent.errors import ChatAgentError, ConfigError
 from chatagent.ids import new_id
 from chatagent.ui import Fold, asks_to_go_on, decode, encode, tidy_chunk, validate_chunk
 
@@ -16,6 +16,10 @@ UIMessage = dict[str, Any]
 
 class Log(Protocol):
     """Where chunks go once they are part of the answer."""
+
+    @property
+    def full(self) -> bool:
+        """There is no room for more until some of it was written."""
 
     def ready(self, chunk: Chunk) -> Sequence[Any]:
         """What `put` takes. Raises: ChatAgentError for what cannot be sent."""
@@ -93,10 +97,12 @@ class Response:
         """Add one chunk of a source.
 
         Raises: BadRequest for one that clients would refuse, ConfigError, StreamError, ChatAgentError for one that is
-        too large; nothing is changed then.
+        too large or too much; nothing is changed then.
         """
         if self._ended:
             raise ConfigError("the answer has ended: write into it in on_before_turn_complete at the latest")
+        if self._log.full:
+            raise ChatAgentError("the turn writes faster than Redis takes it: yield its chunks, or pipe them, to wait")
         chunk = self._parts.check(tidy_chunk(chunk), metadata=self._fold.metadata)
         validate_chunk(chunk)
         if self._bare:

@@ -24,6 +24,8 @@ MAX_BATCH_BYTES = 256 * 1024
 MAX_BATCH_RECORDS = 256
 #: A turn that is this far ahead of the log waits in `drain`.
 MAX_PENDING_BYTES = 1024 * 1024
+#: A turn that is even this far ahead, because its code does not wait or Redis is away, may write no more.
+MAX_AHEAD_BYTES = 32 * 1024 * 1024
 
 #: Seconds of CPU that one batch costs on its way through worker, Redis and gateway. With hundreds of chats the next
 #: write waits until the last one is paid for, so that deltas merge instead of filling all cores with tiny batches.
@@ -58,6 +60,11 @@ class TurnLog:
         self._landed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+
+    @property
+    def full(self) -> bool:
+        """So much waits that an author's code must write no more; how a turn ends is always taken."""
+        return self._waiting_bytes > MAX_AHEAD_BYTES
 
     def write(self, chunk: Chunk) -> None:
         """Queue one chunk; never blocks. Raises: LeaseLost, and as `ready`."""
@@ -99,7 +106,7 @@ class TurnLog:
 
     def _write_record(self, record: bytes) -> None:
         self._waiting.append(record)
-        self._waiting_bytes += len(record)
+        self._waiting_bytes += _size(record)
         self._wake()
 
     def _wake(self) -> None:
@@ -116,7 +123,9 @@ class TurnLog:
         """Take what still waits, for the commit to write; call `settle` first."""
         records = [item if isinstance(item, bytes) else self._encode(item) for item in self._waiting]
         self._waiting.clear()
+        self._waiting_bytes = 0
         self._ended = True
+        self._room.set()
         return records
 
     async def settle(self) -> None:
@@ -140,7 +149,9 @@ class TurnLog:
             if records and size > MAX_BATCH_BYTES:
                 break
             records.append(record)
+        taken = self._waiting[: len(records)]
         del self._waiting[: len(records)]
+        self._waiting_bytes -= sum(map(_size, taken))
         self._number += 1
         self._flight = Batch(self.claim.session_id, self.claim.epoch, self._number, records)
         return self._flight
@@ -154,9 +165,8 @@ class TurnLog:
             return
         if self._waiting:
             self._flusher.wake(self)
-        else:
-            self._waiting_bytes = 0
-        self._room.set()
+        if self._waiting_bytes <= MAX_PENDING_BYTES:
+            self._room.set()
         if answer.stopped or answer.unread:
             self.on_held(answer)
 
@@ -165,11 +175,12 @@ class TurnLog:
         if not self._lost:
             self._lost = True
             self._waiting.clear()
+            self._waiting_bytes = 0
             self._room.set()
             self.on_lost()
 
     def _write_delta(self, chunk: Chunk) -> None:
-        last, size = self._waiting[-1] if self._waiting else None, len(chunk["delta"])
+        last, size = self._waiting[-1] if self._waiting else None, _size(chunk)
         if (
             isinstance(last, dict)
             and last["type"] == chunk["type"]
@@ -189,6 +200,11 @@ class TurnLog:
                 "send a reference to the data, or raise max_chunk_kb"
             )
         return record
+
+
+def _size(item: Chunk | bytes) -> int:
+    """What an item counts for: of a delta the text, which others may join."""
+    return len(item) if isinstance(item, bytes) else len(item["delta"])
 
 
 class Flusher:

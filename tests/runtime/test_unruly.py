@@ -158,3 +158,38 @@ def test_code_that_blocks_the_loop_costs_no_chat_its_lease_and_is_named(
     assert renewed == [3]
     (told,) = [record for record in caplog.records if "event loop is blocked" in record.getMessage()]
     assert "in blocks" in told.getMessage()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_code_that_writes_and_never_waits_is_ended_and_who_waits_may_write_any_amount(
+    redis_url: str, waits: bool
+) -> None:
+    told: list[str] = []
+    part = {"type": "data-x", "data": "x" * 1_000_000, "transient": True}
+
+    @chat.agent("flood")
+    async def flood(turn: chat.Turn[Any]) -> Any:
+        if turn.number > 0:
+            yield "fine"
+        for _ in range(40 if turn.number == 0 else 0):
+            if waits:
+                yield part
+            else:
+                chat.response.write(part)
+
+    @flood.on_turn_complete
+    async def complete(event: chat.TurnComplete[Any]) -> None:
+        told.append(str(event.error or ""))
+
+    async def test(world: World) -> None:
+        session = world.chat(flood)
+        async with world.engine(flood) as engine:
+            assert await world.turn(engine, session) == ("completed" if waits else "failed")
+            chunks = [chunk["type"] for chunk in world.chunks(session)]
+            count = 40 if waits else 34
+            assert chunks == ["start", *["data-x"] * count, "finish" if waits else "error"]
+            assert await world.turn(engine, session, "and now?", "u2") == "completed"
+        assert text_of(world.history(session))[-1] == "fine"
+
+    live(redis_url, test)
+    assert ["faster than Redis takes it" in each for each in told] == [not waits, False]
