@@ -47,9 +47,11 @@ class Announcer:
         self.worker = worker
 
     async def announce(self, agents: Mapping[str, Mapping[str, Any]]) -> None:
-        """Say that this worker lives and serves `agents` (id → card without `seen_ms`). Raises: StoreDown."""
+        """Say that this worker lives and serves `agents` (id → card, in the order to show). Raises: StoreDown."""
         now = await self._now_ms()
-        cards = [item for name, card in agents.items() for item in (name, orjson.dumps({**card, "seen_ms": now}))]
+        cards: list[Any] = []
+        for place, (name, card) in enumerate(agents.items()):
+            cards += name, orjson.dumps({**card, "place": place, "seen_ms": now})
         async with store_errors():
             await run_async(
                 self.client,
@@ -78,11 +80,12 @@ class Directory:
         self.keys = keys
 
     def agents(self) -> list[AgentCard]:
-        """Every agent that was ever announced, by id. Raises: StoreDown."""
+        """Every agent that was ever announced, in the order of its worker, then by id. Raises: StoreDown."""
         with store_errors():
             now, found = run(self.client, ("TIME",), ("HGETALL", self.keys.agents))
-        cards = sorted(pairs(found).items())
-        return [_card(name.decode(), orjson.loads(card), _ms(now)) for name, card in cards]
+        cards = [(name.decode(), orjson.loads(card)) for name, card in pairs(found).items()]
+        cards.sort(key=lambda card: (card[1].get("place", 0), card[0]))
+        return [_card(name, card, _ms(now)) for name, card in cards]
 
     def agent(self, agent_id: str) -> AgentCard | None:
         """One agent, if any worker ever announced it. Raises: StoreDown."""

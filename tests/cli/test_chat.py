@@ -136,7 +136,7 @@ def test_a_question_in_a_pipe_is_answered_with_the_text_alone(served: Gateway) -
     ("agent", "question", "said"),
     [
         ("echo", "fail", "error: "),
-        ("nobody", "hi", "there is no agent 'nobody'; there are: deaf, echo"),
+        ("nobody", "hi", "there is no agent 'nobody'; there are: echo, deaf"),
         ("echo", " \n", "ask something"),
         ("echo", "pay", "the agent waits for you (pay)"),
     ],
@@ -286,7 +286,7 @@ def test_an_error_is_told_and_the_chat_goes_on(terminal: Terminal) -> None:
 def test_an_unknown_agent_is_told_before_anything_is_written(terminal: Terminal) -> None:
     one = terminal("chat", "nobody")
     assert one.end() == 1
-    assert "there is no agent 'nobody'; there are: deaf, echo" in one.text
+    assert "there is no agent 'nobody'; there are: echo, deaf" in one.text
 
 
 def test_what_is_typed_while_an_answer_is_written_waits_for_its_end(
