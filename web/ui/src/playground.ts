@@ -81,11 +81,12 @@ export async function createPlayground(door: Door): Promise<Playground> {
       gate.open(chatId);
     },
     preferredAgent: () => agents.preferred(),
+    lookForAgents: agents.look,
   });
   const sessions = new SessionList(api);
   door.whenRestored = () => {
     chats.reconnect();
-    void agents.refresh().catch(() => undefined); // the next loss is noticed by its own request
+    void agents.look();
     void sessions.refresh();
   };
   return { api, config, agents, tokens, connection, sessions, chats };

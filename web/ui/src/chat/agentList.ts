@@ -21,6 +21,9 @@ export class AgentList extends Observable {
     this.changed();
   };
 
+  /** The same for whoever can go on without: a lost connection is noticed and mended elsewhere. */
+  readonly look = (): Promise<void> => this.refresh().catch(() => undefined);
+
   find(id: string | null): Agent | undefined {
     return this.agents.find((agent) => agent.id === id);
   }

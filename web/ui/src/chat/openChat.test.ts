@@ -62,6 +62,16 @@ describe('an open chat', () => {
     expect(chat.chat.messages).toHaveLength(4);
   });
 
+  it('asks who answers when the page was open before any agent was served', async () => {
+    const playground = await page();
+    const [first] = playground.agents.agents.splice(0);
+    const chat = playground.chats.draft();
+    expect(chat.agent).toBeNull();
+    await chat.send('short');
+    expect(gateway.frames.find((frame) => frame.type === 'send')?.body).toEqual({ agent: first?.id });
+    expect(stored(chat)).toHaveLength(2);
+  });
+
   it('goes on arriving while another chat is looked at, and stops nothing', async () => {
     const { playground, chat, sent } = await chatting('hello');
     await streaming(chat);

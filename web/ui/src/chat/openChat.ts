@@ -28,6 +28,8 @@ export interface Surroundings {
   allowAbort: (chatId: string) => void;
   /** The agent of chats that have none yet. */
   preferredAgent: () => string | null;
+  /** Asks anew which agents there are: a page may be open before the first worker is. */
+  lookForAgents: () => Promise<void>;
   /** Something about this chat changed that the chat list shows. */
   touched: () => void;
 }
@@ -126,6 +128,7 @@ export class OpenChat extends Observable {
 
   /** Asks; while the agent answers, the message waits in line, or steers the running answer. */
   async send(text: string, busy: Busy = 'enqueue'): Promise<void> {
+    if (this.agent === null) await this.around.lookForAgents();
     if (this.busy) {
       await this.line.add(
         { id: newChatId(), role: 'user', parts: [{ type: 'text', text }] },

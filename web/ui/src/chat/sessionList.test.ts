@@ -22,6 +22,7 @@ function opened(id: string): OpenChat {
     transport: { sendMessages: never, reconnectToStream: never },
     allowAbort: () => undefined,
     preferredAgent: () => 'support',
+    lookForAgents: () => Promise.resolve(),
     touched: () => undefined,
   });
 }

@@ -39,28 +39,24 @@ export function useUpkeep(playground: Playground): void {
   useEffect(() => {
     if (!awaited) return;
     const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') lookForAgents(playground);
+      if (document.visibilityState === 'visible') void agents.look();
     }, LOOK_MS);
     return () => {
       clearInterval(timer);
     };
-  }, [awaited, playground]);
+  }, [agents, awaited]);
 
   useEffect(() => {
     const onVisible = (): void => {
       if (document.visibilityState !== 'visible') return;
       playground.connection.hurry();
       void sessions.refresh();
-      lookForAgents(playground);
+      void agents.look();
       void chats.find(chatIdOf(new URL(window.location.href)) ?? '')?.refresh();
     };
     document.addEventListener('visibilitychange', onVisible);
     return () => {
       document.removeEventListener('visibilitychange', onVisible);
     };
-  }, [chats, playground, sessions]);
-}
-
-function lookForAgents({ agents }: Playground): void {
-  void agents.refresh().catch(() => undefined); // a lost connection is noticed and mended elsewhere
+  }, [agents, chats, playground, sessions]);
 }
