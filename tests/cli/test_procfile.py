@@ -45,7 +45,7 @@ def test_the_lines_of_the_procfile_make_a_healthy_deployment(stack: Stack) -> No
             headers={"Authorization": f"Bearer {stack.environment['CHATAGENT_SECRET_KEY']}"},
             **LOOPBACK,
         )
-        served = ["approval", "assistant", "notebook", "research", "sandbox", "weather"]
+        served = ["assistant", "weather", "notebook", "sandbox", "research", "approval"]
         assert [agent["id"] for agent in agents.raise_for_status().json()["agents"]] == served
         assert web.terminate() == 0
         assert worker.terminate() == 0
