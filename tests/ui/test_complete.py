@@ -21,7 +21,7 @@ def call(state: str, **fields: Any) -> dict[str, Any]:
         ([STEP, call("output-available", output=1)], True),
         ([STEP, call("output-error", errorText="x"), call("output-available", output=1)], True),
         ([STEP, call("output-available", output=1), call("input-available")], False),
-        ([STEP, call("output-available", output=1, preliminary=True)], False),
+        ([STEP, call("output-available", output=1, preliminary=True)], True),
         ([STEP, call("output-available", output=1, providerExecuted=True)], False),
         ([STEP, call("output-available", output=1), STEP, {"type": "data-turn-end", "data": {}}], False),
     ],
