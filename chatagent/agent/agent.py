@@ -198,7 +198,9 @@ def _adapter(id: str, name: str, schema: Any) -> TypeAdapter[Any] | None:
     try:
         return TypeAdapter(schema)
     except (PydanticUserError, SchemaError, KeyError) as error:
-        raise ConfigError(f"agent {id!r}: {name} must be a pydantic model or another type, not {schema!r}") from error
+        why = str(getattr(error, "message", "")).partition("\n")[0]
+        told = f"agent {id!r}: {name} must be a pydantic model or another type, not {schema!r}"
+        raise ConfigError(f"{told}: {why}" if why else told) from error
 
 
 def _validated(schema: TypeAdapter[Any], value: Any, name: str) -> Any:

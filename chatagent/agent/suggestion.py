@@ -34,7 +34,7 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     """The one of `known` that `name` stands for."""
     among = sorted(known)
     snake = _CAPITAL.sub("_", name).lower()
-    for guess in (snake, _ELSEWHERE.get(snake), snake.removesuffix("_in_seconds"), snake.removesuffix("_s")):
+    for guess in (name, snake, _ELSEWHERE.get(snake), snake.removesuffix("_in_seconds"), snake.removesuffix("_s")):
         if guess in among:
             return guess
     close = get_close_matches(snake, among, n=1, cutoff=0.75)

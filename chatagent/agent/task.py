@@ -183,8 +183,8 @@ def task(function: Callable[[ChatTaskPayload], Awaitable[Any]], /) -> CustomAgen
 @overload
 def task(function: Callable[[In], Awaitable[Out]], /) -> Task[In, Out]: ...
 @overload
-def task(id: str, /, **options: Any) -> _Decorator: ...
-def task(id: Any, /, **options: Any) -> Any:
+def task(id: str, **options: Any) -> _Decorator: ...
+def task(id: Any, **options: Any) -> Any:
     """Make a function a task: `@task("research", schema=Query)`, `@task("research")`, or `@task`.
 
     The function takes the payload (its model is `schema`, else the annotation) and, if it wants, the `TaskRun`. A

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from chatagent import Retry, TaskRun, chat, task
 from chatagent.agent.task import Task
@@ -16,6 +16,13 @@ from chatagent.signal import AbortController, AbortSignal
 
 class Client(BaseModel):
     user_id: str = "guest"
+
+
+class Guest(BaseModel):
+    name: str = ""
+
+
+UNION = Annotated[Client | Guest, Field(discriminator="type")]
 
 
 def answer(turn: Any) -> str:
@@ -44,7 +51,8 @@ WRONG_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a queue with its limit": ({"queue": {"concurrency_limit": 3}}, r"concurrency_limit="),
     "no duration": ({"turn_timeout": "soon"}, r"'soon' is no duration"),
     "no model": ({"client_data": {"user_id": str}}, r"client_data must be a pydantic model"),
-    "a union without its discriminator": ({"actions": 5}, r"actions must be a pydantic model"),
+    "no type": ({"actions": 5}, r"actions must be a pydantic model"),
+    "a union without its discriminator": ({"actions": UNION}, r"'Client' needs a discriminator field for key 'type'"),
     "tools": ({"tools": 5}, r"tools must be a list"),
     "a choice of tools": ({"tools": no_turn}, r"tools: the function takes a chat.ToolsFor, and not as in no_turn"),
     "words for errors": ({"on_error": two_arguments}, r"on_error: the function takes the exception"),
@@ -102,7 +110,7 @@ def test_a_task_over_the_payload_of_a_chat_serves_the_chat() -> None:
     async def by_schema(payload):  # type: ignore[no-untyped-def]
         ...
 
-    @task("other", max_duration="5m", ttl="1h", max_attempts=2)
+    @task(id="other", max_duration="5m", ttl="1h", max_attempts=2)
     async def other(payload: int) -> None: ...
 
     assert [type(each) for each in (plain, bare, by_schema)] == [chat.CustomAgent] * 3
@@ -148,6 +156,7 @@ def test_a_name_of_the_docs_is_told_where_it_is_looked_for() -> None:
     module: Any = chat
     for name, told in {
         "setWarmTimeoutInSeconds": "chat.set_idle_timeout",
+        "ChatTaskWirePayload": "chat.ChatTaskPayload",
         "set_turn_timeout_in_seconds": "chat.set_turn_timeout",
         "to_stream_text_options": "stream_text finds its turn",
         "isStopped": "chat.is_stopped",
