@@ -5,6 +5,7 @@ import { type MockGateway, start } from '../../mock/server.mjs';
 import { createDoor, createPlayground, type Playground } from '../playground';
 import type { OpenChat } from './openChat';
 import { textOf } from './parts';
+import { waitingText } from './waitingLine';
 
 /** The whole page without its pixels: stock `Chat`, stock transport, real sockets, against the mock gateway. */
 let gateway: MockGateway;
@@ -80,6 +81,17 @@ describe('an open chat', () => {
     await sent;
     expect(lastText(chat.chat.messages)).toBe(lastText(stored(chat)));
     expect(aborts()).toBe(0);
+  });
+
+  it('shows what another page sent while it reads an answer', async () => {
+    const { playground, chat } = await chatting('hello');
+    await streaming(chat);
+    const message: UIMessage = { id: 'q', role: 'user', parts: [{ type: 'text', text: 'next' }] };
+    vi.spyOn(playground.api, 'queue').mockResolvedValue([
+      { seq: 1, busy: 'enqueue', messageId: 'q', message },
+    ]);
+    await chat.heard(true);
+    expect(chat.waitingLine.map(waitingText)).toEqual(['next']);
   });
 
   it('reads a running answer on after a reload, byte for byte', async () => {

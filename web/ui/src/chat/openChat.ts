@@ -152,7 +152,7 @@ export class OpenChat extends Observable {
   async heard(running: boolean): Promise<void> {
     if (this.phase !== 'ready') return;
     if (running && !this.waiting && this.chat.status === 'ready') await this.sync();
-    else if (this.line.all.length > 0) await this.line.refresh();
+    else if (this.busy || this.line.all.length > 0) await this.line.refresh().catch(() => undefined); // until next time
   }
 
   /** Answers a tool call that waits for the person; an error says why there is no answer. */
@@ -184,7 +184,7 @@ export class OpenChat extends Observable {
       this.problem = `The agent may still be at work: ${explain(error)}`;
     });
     await Promise.all([this.chat.stop(), told]);
-    if (this.line.all.length > 0) this.#stopAskedAt = null; // what waited is answered now
+    if (this.waitingLine.length > 0) this.#stopAskedAt = null; // what waited is answered now
     await this.sync();
     this.#stopAskedAt = null;
   }
