@@ -60,7 +60,8 @@ class Boundary:
             plan["system"] = "\n\n".join(self.instructions)
         if self._begun or self._rung or self._injection.owed:
             await self._inject(plan)
-        if self._rung and self._begun:
+        # An answer that is continued (after an approval, a crash) has had steps before its first one here.
+        if self._rung and (self._begun or step.number > 0):
             self._rung = False
             await self._steer(plan, step)
         self._begun = True

@@ -11,7 +11,7 @@ from chatagent import chat as c
 from chatagent import stream_text, tool
 from chatagent.errors import Busy
 from chatagent.testing import ChatAgent, NotAnswered, calls, pauses, says
-from tests.testing.agents import counter, desk, librarian, look_up
+from tests.testing.agents import counter, desk, librarian, look_up, support
 
 
 class Shop:
@@ -74,6 +74,45 @@ def test_a_steered_message_is_read_at_the_next_step(chat_agent: ChatAgent) -> No
     assert chat.model.last_request.prompt == "in Norwegian, please"
     assert steered.message == answer.message
     assert len(chat.history) == 2
+
+
+def test_a_steered_message_is_read_after_a_tool_that_was_approved(chat_agent: ChatAgent) -> None:
+    chat = chat_agent(support, client_data={"user_id": "ada"})
+    chat.model.script(calls("pay", amount=5), "Paid, as you like it.")
+    assert chat.send("pay 5").outcome == "waiting"
+    chat.pause_at("pay")
+    answer = chat.approve(wait=False)
+    chat.wait_paused()
+    steered = chat.steer("in French")
+    chat.resume()
+    assert (answer.text, steered.text) == ("Paid, as you like it.", "Paid, as you like it.")
+    assert chat.model.last_request.prompt == "in French"
+    kinds = [part["type"] for part in chat.history[-1]["parts"]]
+    assert kinds == ["step-start", "tool-pay", "steering-message", "step-start", "text"]
+
+
+@pytest.mark.parametrize("place", ["refund", "the model"])
+def test_a_steered_message_is_read_in_the_answer_that_goes_on_after_crashes(chat_agent: ChatAgent, place: str) -> None:
+    shop = Shop()
+    chat = chat_agent(shop.agent)
+    texts = [says("lost") + pauses() for _ in range(2)] if place == "the model" else []
+    chat.model.script(calls("refund", order=7), *texts, says("Done."), says("Bye."))
+    if place == "refund":
+        chat.pause_at(place)
+    answer = chat.send("refund 7", wait=False)
+    assert chat.wait_paused() == place
+    steered = chat.steer("in French")
+    for _ in texts[1:]:
+        chat.crash()
+        chat.recover(wait=False)
+        chat.wait_paused()
+    chat.crash()
+    chat.recover()
+    assert (answer.text, steered.text, shop.refunds) == ("Done.", "Done.", [7])
+    assert chat.model.last_request.prompt == "in French"
+    assert chat.send("thanks").text == "Bye."
+    told = [message["role"] for message in chat.model.last_request.messages]
+    assert told == ["user", "assistant", "tool", "user", "assistant", "user"]
 
 
 @pytest.mark.parametrize(("busy", "kept"), [("interrupt", 4), ("rollback", 2)])
