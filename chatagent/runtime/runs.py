@@ -70,7 +70,7 @@ class Runs:
             run_id=claim.run_id,
             epoch=claim.epoch,
             history=history or [],
-            continuation=claim.turn > 0 if claim.run_state == "new" else claim.previous_run_id is not None,
+            continuation=claim.previous_run_id is not None or (claim.run_state == "new" and claim.turn > 0),
             previous_run_id=claim.previous_run_id,
         )
         run.restore(claim)

@@ -304,3 +304,33 @@ def test_a_loop_that_crashes_begins_anew_with_the_history(chat_agent: ChatAgent)
     chat.recover()
     assert chat.send("b").text == "message 1"
     assert len(chat.history) == 4
+
+
+def test_the_run_after_a_crash_is_a_continuation_from_the_first_turn_on(chat_agent: ChatAgent) -> None:
+    shop = Shop()
+    told: list[tuple[str, bool, bool]] = []
+
+    def note(name: str) -> Callable[[Any], None]:
+        return lambda event: told.append((name, event.continuation, event.previous_run_id is not None))
+
+    for name in ("on_boot", "on_chat_start", "on_turn_start"):
+        shop.agent.add(name, note(name))
+    chat = chat_agent(shop.agent)
+    chat.model.script(says("lost") + pauses(), "Hello.", "Again.")
+    chat.send("hi", wait=False)
+    chat.wait_paused()
+    chat.crash()
+    chat.recover()
+    chat.restart()
+    chat.send("more")
+    first, later = (False, False), (True, True)
+    assert told == [
+        ("on_boot", *first),
+        ("on_chat_start", *first),
+        ("on_turn_start", *first),
+        ("on_boot", *later),
+        ("on_turn_start", *later),
+        # In another process, which has the same run.
+        ("on_boot", *later),
+        ("on_turn_start", *later),
+    ]
