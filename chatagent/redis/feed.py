@@ -55,11 +55,13 @@ def active(keys: Keys, session: Session) -> list[Command]:
 def outcome_fields(commit: Commit) -> dict[str, bytes]:
     """Fields of a session that say how its last turn ended; none when it stands as before."""
     outcome = str(commit.headers.get("outcome", "completed"))
-    new = [*[message for _, message in commit.changes.replaced], *commit.changes.appended]
+    new = bool(commit.changes.replaced or commit.changes.appended)
     if commit.silent or (not new and (outcome == "waiting" or not commit.counts)):
         return {}
-    calls = waiting_calls(new[-1]) if new and new[-1].get("role") == "assistant" else []
-    if outcome == "completed" and calls:
+    last = commit.changes.last or {}
+    calls = waiting_calls(last) if last.get("role") == "assistant" else []
+    if calls and (outcome == "completed" or (outcome == "stopped" and not new)):
+        # Also when an earlier answer was gone on with, or when what came after it was taken back.
         outcome = "waiting"
     shown = [_call(part) for part in calls] if outcome == "waiting" else []
     return {"outcome": outcome.encode(), "waiting": orjson.dumps(shown)}

@@ -39,11 +39,15 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How a stored list of messages becomes another: truncate to `keep` (-1: no), replace, append."""
+    """How a stored list of messages becomes another: truncate to `keep` (-1: no), replace, append.
+
+    `last` is the newest message of the other, changed or not.
+    """
 
     keep: int
     replaced: list[tuple[int, UIMessage]]
     appended: list[UIMessage]
+    last: UIMessage | None = None
 
 
 def apply(messages: Sequence[UIMessage], record: InRecord) -> Applied:
@@ -90,6 +94,7 @@ def changes(old: Sequence[UIMessage], new: Sequence[UIMessage]) -> Changes:
         keep=len(new) if len(new) < len(old) else -1,
         replaced=[(at, new[at]) for at in range(common) if new[at] is not old[at] and new[at] != old[at]],
         appended=list(new[common:]),
+        last=new[-1] if new else None,
     )
 
 

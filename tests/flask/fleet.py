@@ -26,10 +26,11 @@ async def gate(turn):
     said = turn.ui_messages[-1]["parts"][0].get("text", "")
     if said == "fail":
         raise RuntimeError("no")
-    if said == "ask":
+    if said.startswith("ask"):
+        call = said[4:] or "c1"
         yield {"type": "start-step"}
-        yield {"type": "tool-input-available", "toolCallId": "c1", "toolName": "pay", "input": {}}
-        yield {"type": "tool-approval-request", "approvalId": "ap1", "toolCallId": "c1"}
+        yield {"type": "tool-input-available", "toolCallId": call, "toolName": "pay", "input": {}}
+        yield {"type": "tool-approval-request", "approvalId": "ap-" + call, "toolCallId": call}
         yield {"type": "finish-step"}
         return
     yield "one "

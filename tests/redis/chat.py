@@ -115,7 +115,7 @@ def ending(claim: Claim, *, keep: int = -1, messages: list[dict[str, Any]] | Non
     """The commit of a turn that appended `messages`; `changed` are further fields of it."""
     commit = Commit(
         claim=claim,
-        changes=Changes(keep=keep, replaced=[], appended=messages or []),
+        changes=Changes(keep=keep, replaced=[], appended=messages or [], last=messages[-1] if messages else None),
         records=[b'{"type":"finish"}'],
         headers={"in": claim.record.seq, "turn": claim.turn, "outcome": "completed"},
         fields={},
