@@ -12,7 +12,12 @@ of the AI SDK, so that a stored message reads the same whichever server wrote it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
+
+from chatagent.errors import MASKED_ERROR
+
+logger = logging.getLogger(__name__)
 
 
 class ModelError(Exception):
@@ -71,6 +76,19 @@ def describe(error: BaseException) -> str:
         return text
     kind = error.name if isinstance(error, _NAMED) else type(error).__name__
     return f"{kind}: {text}" if text else kind
+
+
+def words_of(on_error: Callable[[BaseException], str], error: BaseException) -> str:
+    """The author's text for an error; masked when `on_error` fails or gives no text (only logs it, say)."""
+    try:
+        words = on_error(error)
+    except Exception:
+        logger.exception("on_error failed")
+        return MASKED_ERROR
+    if not isinstance(words, str):
+        logger.error("on_error must return the text that clients see, not %r", words)
+        return MASKED_ERROR
+    return words
 
 
 _NAMED = (NoSuchTool, InvalidToolInput, ToolChoiceViolation)

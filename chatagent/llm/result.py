@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from chatagent.errors import MASKED_ERROR
 from chatagent.llm.answer import Answer, LiveAnswer
 from chatagent.llm.context import StreamOptions
-from chatagent.llm.error import describe
+from chatagent.llm.error import describe, words_of
 from chatagent.llm.step import Step
 from chatagent.llm.usage import Usage
 
@@ -133,7 +133,7 @@ def error_text(error: BaseException | None, kind: str, options: StreamOptions) -
     if error is None:
         return MASKED_ERROR
     if options.on_error is not None:
-        return options.on_error(error)
+        return words_of(options.on_error, error)
     if kind == "error" or options.redact_tool_errors:
         return MASKED_ERROR
     return describe(error)

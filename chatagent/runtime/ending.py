@@ -11,6 +11,7 @@ import orjson
 
 from chatagent.agent.history import History
 from chatagent.errors import MASKED_ERROR, BadRequest, StoreDown, TurnTimeout
+from chatagent.llm.error import words_of
 from chatagent.runtime.control import TurnControl
 from chatagent.runtime.conversation import Changes, changes
 from chatagent.runtime.intake import Intake
@@ -188,11 +189,7 @@ def give_up(claim: Claim) -> Commit:
 def words_for(error: BaseException, on_error: Callable[[BaseException], str] | None) -> str:
     """What clients are told of an exception: in the author's words, if there are any."""
     if on_error is not None:
-        try:
-            return on_error(error)
-        except Exception:
-            logger.exception("on_error failed")
-            return MASKED_ERROR
+        return words_of(on_error, error)
     return str(error) if isinstance(error, BadRequest | TurnTimeout) else MASKED_ERROR
 
 

@@ -123,10 +123,12 @@ def test_an_agent_whose_own_task_was_cancelled_fails_its_turn(redis_url: str) ->
     live(redis_url, test)
 
 
-def test_an_on_error_that_fails_itself_ends_the_turn_with_the_masked_text(redis_url: str) -> None:
-    def on_error(error: BaseException) -> str:
-        raise KeyError("no words")
+def _no_words(error: BaseException) -> str:
+    raise KeyError("no words")
 
+
+@pytest.mark.parametrize("on_error", [_no_words, lambda error: None, lambda error: 5])
+def test_an_on_error_without_words_ends_the_turn_with_the_masked_text(redis_url: str, on_error: Any) -> None:
     @chat.agent("speechless", on_error=on_error)
     async def speechless(turn: chat.Turn[Any]) -> str:
         raise RuntimeError("secret")

@@ -114,6 +114,34 @@ def test_one_handler_words_the_errors_of_models_and_of_tools(
     _run(redis_url, model_loop, test)
 
 
+def test_a_handler_that_only_logs_masks_the_error_of_a_tool_and_the_answer_goes_on(
+    redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner
+) -> None:
+    logged: list[str] = []
+
+    @tool
+    def broken() -> str:
+        """Break."""
+        raise RuntimeError("secret")
+
+    def log(error: BaseException) -> Any:
+        logged.append(str(error))
+
+    @chat.agent("logs", tools=[broken], on_error=log)
+    async def logs(turn: chat.Turn[Any]) -> Any:
+        return stream_text("openai/fake", turn.messages, api_base=provider.url, api_key="none")
+
+    async def test(world: World) -> None:
+        session = world.chat(logs)
+        provider.script(_call("broken"), _say("sorry"))
+        async with world.engine(logs) as engine:
+            assert await world.turn(engine, session) == "completed"
+        assert [chunk["errorText"] for chunk in world.chunks(session) if "errorText" in chunk] == ["An error occurred."]
+        assert logged == ["secret"]
+
+    _run(redis_url, model_loop, test)
+
+
 def test_options_of_one_turn_are_gone_in_the_next(
     redis_url: str, provider: FakeProvider, model_loop: asyncio.Runner
 ) -> None:
