@@ -31,6 +31,8 @@ Tools = Sequence[Any] | Mapping[str, Any] | Callable[[ToolsFor[C]], Any]
 _FIELDS = [field.name for field in fields(AgentOptions)]
 #: Options that authors write as durations, and the fields that keep them.
 _DURATIONS = {name.removesuffix("_s"): name for name in _FIELDS if name.endswith("_s")}
+#: Options of the stream that are functions.
+_CALLED = ("on_error", "message_metadata", "generate_message_id")
 
 
 class AgentKeywords(HookOptions[C], total=False):
@@ -175,8 +177,11 @@ def read_options(id: str, given: Mapping[str, Any]) -> AgentOptions:
         check_takes(read["on_error"], "the exception", f"agent {id!r}: on_error")
     if inspect.isroutine(tools := read.get("tools")):
         check_takes(tools, "a chat.ToolsFor", f"agent {id!r}: tools")
-    for name in (read.get("stream_options") or {}).keys() - StreamOptions.__annotations__.keys():
-        raise ConfigError(f"agent {id!r}: stream_options {no_option(name, StreamOptions.__annotations__)}")
+    for name, value in (read.get("stream_options") or {}).items():
+        if name not in StreamOptions.__annotations__:
+            raise ConfigError(f"agent {id!r}: stream_options {no_option(name, StreamOptions.__annotations__)}")
+        if name in _CALLED and value is not None and not callable(value):
+            raise ConfigError(f"agent {id!r}: stream_options {name} must be a function, not {value!r}")
     if not isinstance(read.get("tools", ()), Iterable) and not callable(read["tools"]):
         raise ConfigError(f"agent {id!r}: tools must be a list of functions and tools, or a function that gives one")
     return AgentOptions(**{name: value for name, value in read.items() if value is not None})

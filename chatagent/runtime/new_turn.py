@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from chatagent.agent import Agent, RunContext, Turn
@@ -14,6 +16,8 @@ from chatagent.runtime.response import Response
 from chatagent.runtime.run import Run
 from chatagent.runtime.writer import TurnLog
 from chatagent.signal import AbortController, AbortSignal
+
+logger = logging.getLogger(__name__)
 
 
 def new_turn(
@@ -74,7 +78,7 @@ def open_response(claim: Claim, agent: Agent[Any], attempt: Attempt, log: TurnLo
     if attempt.initial is not None:
         message_id = str(attempt.initial["id"])
     else:
-        message_id = new_id("msg_") if make_id is None else make_id()
+        message_id = new_id("msg_") if make_id is None else _made(make_id)
     return Response(
         message_id,
         attempt.initial,
@@ -84,3 +88,16 @@ def open_response(claim: Claim, agent: Agent[Any], attempt: Attempt, log: TurnLo
         bare=claim.record.kind == "preload",
         parts=agent.parts,
     )
+
+
+def _made(make_id: Callable[[], str]) -> str:
+    """An id of the author's; one of ours where there is none, since a turn cannot even fail without."""
+    try:
+        made = make_id()
+    except Exception:
+        logger.exception("generate_message_id failed")
+        return new_id("msg_")
+    if isinstance(made, str) and made:
+        return made
+    logger.error("generate_message_id must return a text, not %r", made)
+    return new_id("msg_")

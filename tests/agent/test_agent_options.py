@@ -46,6 +46,10 @@ WRONG_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "retry": ({"retry": Retry()}, r"did you mean max_attempts="),
     "an option of the stream": ({"send_reasoning": True}, r"write stream_options=\{'send_reasoning'"),
     "a stream option's slip": ({"stream_options": {"sendReasoning": True}}, r"did you mean send_reasoning="),
+    "an id for a function": (
+        {"stream_options": {"generate_message_id": "m1"}},
+        r"generate_message_id must be a function, not 'm1'",
+    ),
     "a text for a number": ({"max_turns": "5"}, r"max_turns must be 1 or more, not '5'"),
     "no attempts": ({"max_attempts": 0}, r"max_attempts must be 1 or more"),
     "a queue with its limit": ({"queue": {"concurrency_limit": 3}}, r"concurrency_limit="),

@@ -142,6 +142,21 @@ def test_an_on_error_without_words_ends_the_turn_with_the_masked_text(redis_url:
     live(redis_url, test)
 
 
+@pytest.mark.parametrize("make_id", [_no_words, lambda: None, lambda: ""])
+def test_an_answer_without_an_id_of_the_author_gets_one_of_ours(redis_url: str, make_id: Any) -> None:
+    @chat.agent("nameless", stream_options={"generate_message_id": make_id})
+    async def nameless(turn: chat.Turn[Any]) -> str:
+        return "hello"
+
+    async def test(world: World) -> None:
+        session = world.chat(nameless)
+        async with world.engine(nameless) as engine:
+            assert await world.turn(engine, session) == "completed"
+        assert world.history(session)[-1]["id"].startswith("msg_")
+
+    live(redis_url, test)
+
+
 def test_the_words_for_errors_may_be_set_for_one_turn(redis_url: str) -> None:
     @chat.agent("worded")
     async def worded(turn: chat.Turn[Any]) -> str:
