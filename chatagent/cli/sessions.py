@@ -24,6 +24,8 @@ _COLUMNS = ("chat", "agent", "status", "turns", "updated", "title")
 #: Characters that a terminal must have for a column to be shown, and that a cell keeps at least.
 _LEAST_WIDTH = {"turns": 80, "updated": 80, "agent": 60}
 _LEAST_CELL = 10
+#: Characters of a line where no terminal cuts it: more than all columns can have.
+_PIPE_WIDTH = 100_000
 #: What the log says when there is something to show.
 _NEWS = ("turn-start", "turn-complete", "session-closed", "message-cancelled")
 
@@ -140,7 +142,9 @@ def _print_table(sessions: list[dict[str, Any]]) -> None:
         table.add_column(_COLUMNS[at], no_wrap=True, min_width=min(widest, _LEAST_CELL))
     for row in rows:
         table.add_row(*[row[at] for at in shown])
-    console.print(table, soft_wrap=not console.is_terminal)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(table)
 
 
 def _open(chat: str, url: str | None, token: str | None) -> Chat:

@@ -228,7 +228,7 @@ class Chat(Sessions):
     def records(self, after: int | None = None, *, latest: bool = False) -> Generator[Record, None, None]:
         """Every record of the chat's outbox after a seq (None: all that are kept), or only new ones (`latest`).
 
-        Ends when the chat is closed. Raises: NotFound for a chat that is not there.
+        Ends when the chat is closed; one that is not made yet is waited for.
         """
         line = _Line(self._http, self._gateway)
         try:

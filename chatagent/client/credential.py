@@ -6,6 +6,7 @@ import base64
 import binascii
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 
@@ -27,7 +28,8 @@ class Credential:
         if token is not None and secret_key is not None:
             raise ConfigError("give a token or the secret key, not both")
         self.source = token if callable(token) else None
-        self._shown = secret_key if token is None else token if isinstance(token, str) else None
+        given = secret_key if token is None else token
+        self._shown = None if self.source is not None or given is None else _showable(given)
 
     def shown(self) -> Steps[str | None]:
         """What to show now; a token that ends soon is replaced before."""
@@ -39,8 +41,21 @@ class Credential:
         """Get another one, where there is a way to."""
         if self.source is None:
             return False
-        self._shown = yield Renew()
+        self._shown = _showable((yield Renew()))
         return True
+
+
+def _showable(token: Any) -> str:
+    """A token that a header can carry. Raises: ConfigError for another, which would look like a gateway away."""
+    if (
+        not isinstance(token, str)
+        or not token.isascii()
+        or not token.isprintable()
+        or token.strip() != token
+        or not token
+    ):
+        raise ConfigError("the token or secret key is empty, or has a line end or another character that no header has")
+    return token
 
 
 def _ends_soon(token: str) -> bool:

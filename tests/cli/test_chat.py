@@ -401,6 +401,15 @@ def test_sessions_are_listed_shown_and_closed(served: Gateway) -> None:
     assert missing.returncode == 1 and "error: " in missing.stderr
 
 
+def test_a_list_in_a_pipe_has_all_columns_however_long_they_are(served: Gateway) -> None:
+    long = f"listed-{'x' * 60}"
+    with open_chat(served, long) as chat:
+        chat.send("remember " + "me " * 40).result()
+    head, *rows = pipe(served, "sessions", "list").stdout.splitlines()
+    assert head.split() == ["chat", "agent", "status", "turns", "updated", "title"]
+    assert any(row.split()[:4] == [long, "echo", "idle", "1"] for row in rows)
+
+
 def test_a_list_is_filtered_and_comes_in_pages(served: Gateway) -> None:
     for number in range(3):
         with open_chat(served, f"paged-{number}") as chat:

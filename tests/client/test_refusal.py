@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chatagent.client import Chat
 from chatagent.client.refusal import refusal
 from chatagent.client.want import Reply
 from chatagent.errors import (
@@ -74,3 +75,12 @@ def test_an_address_that_moved_is_told() -> None:
     moved = told(308, location="https://you.example/chat")
     assert isinstance(moved, ConfigError)
     assert "https://you.example/chat" in str(moved)
+
+
+@pytest.mark.parametrize("token", ["", "key\n", " key", "a\nb", "schlüssel", 5])
+def test_a_token_that_no_header_carries_is_refused_at_once(token: Any) -> None:
+    with pytest.raises(ConfigError, match="token or secret key"):
+        Chat("http://127.0.0.1:1", "support", secret_key=token)
+    chat = Chat("http://127.0.0.1:1", "support", token=lambda: token)
+    with chat, pytest.raises(ConfigError, match="token or secret key"):
+        chat.send("hi")
