@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast, overload
 
 import orjson
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, SchemaError, to_json
 
 from chatagent.agent.check import first_fault
@@ -220,16 +220,17 @@ def local(id: str, type: Any = Any) -> Local[Any]:
 
 
 def _adapter(type_: Any) -> TypeAdapter[Any]:
+    """What checks the values. Raises: ConfigError for a type that pydantic refuses."""
     try:
-        return TypeAdapter(type_, config=None if _brings_config(type_) else {"arbitrary_types_allowed": True})
+        return TypeAdapter(type_, config={"arbitrary_types_allowed": True})
     except SchemaError:
         # A protocol, say, of which nobody can tell whether a value is one.
         return TypeAdapter(Any)
-
-
-def _brings_config(type_: Any) -> bool:
-    """Pydantic takes no configuration for types that have their own."""
-    return isinstance(type_, type) and (issubclass(type_, BaseModel) or hasattr(type_, "__dataclass_fields__"))
+    except PydanticUserError as error:
+        if error.code == "type-adapter-config-unused":
+            # Models, dataclasses and typed dicts have a configuration of their own.
+            return TypeAdapter(type_)
+        raise ConfigError(f"{_name(type_)} is no type for a local: {error.message}") from error
 
 
 def _name(type_: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 from chatagent import chat
 from chatagent.agent.local import Local, Locals, enter_locals, snapshot_locals
@@ -54,6 +55,19 @@ def test_a_value_is_of_the_type_that_was_declared() -> None:
             user.init(wrong)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r'chat\.local\("user", User\)'):
         chat.local(User)  # type: ignore[call-overload]
+
+
+def test_a_typed_dict_is_a_type_too() -> None:
+    class Cart(TypedDict):
+        items: list[str]
+
+    cart = chat.local("cart", Cart)
+    enter_locals(Locals())
+    cart.init({"items": []})
+    cart.value["items"].append("tea")
+    assert (cart.get(), cart.has_changed()) == ({"items": ["tea"]}, True)
+    with pytest.raises(ConfigError, match="items"):
+        cart.init({"items": 5})  # type: ignore[typeddict-item]
 
 
 def test_fields_of_the_value_are_reached_whatever_they_are_called() -> None:
