@@ -30,7 +30,9 @@ Inject = Callable[[Sequence[ModelMessage]], Awaitable[None]]
 class TurnControl:
     """One turn's controls. `write` and `merge` make it the writer of hooks, too."""
 
-    def __init__(self, response: Response, pipe: Pipe, run: Run, history: History, inject: Inject) -> None:
+    def __init__(
+        self, response: Response, pipe: Pipe, run: Run, history: History, inject: Inject, *, system: Any
+    ) -> None:
         self.history = history
         self.closing: tuple[str | None] | None = None
         self.ended = False
@@ -39,6 +41,8 @@ class TurnControl:
         self._pipe = pipe
         self._run = run
         self._inject = inject
+        #: The agent's prompt, where the run has none.
+        self._system = system
         self._loop = asyncio.get_running_loop()
         self._deferred: set[asyncio.Future[Any]] = set()
 
@@ -74,7 +78,7 @@ class TurnControl:
         self._run.prompt = prompt
         context = current_context.get()
         if context is not None:
-            current_context.set(replace(context, system=prompt))
+            current_context.set(replace(context, system=self._system if prompt is None else prompt))
 
     def set_stream_options(self, options: StreamOptions) -> None:
         self.stream_options = {**self.stream_options, **options}

@@ -92,7 +92,9 @@ class AnsweredTurn:
         history = attempt.applied.messages
         if attempt.continues:
             history = with_answer(history, self._response.snapshot())
-        self._control = TurnControl(self._response, self._pipe, run, History(history), self._injection.put)
+        self._control = TurnControl(
+            self._response, self._pipe, run, History(history), self._injection.put, system=agent.options.system
+        )
         self._turn = new_turn(
             claim, agent, run, self._control, self._view, model=options.model, stop=self.stop, cancel=self.cancel
         )

@@ -242,3 +242,16 @@ def test_two_chats_share_workers_and_nothing_else(chat_agent: ChatAgent) -> None
     chat.model.script("to ada", "to bob")
     assert (chat.send("hi").text, other.send("hi").text) == ("to ada", "to bob")
     assert len(chat.history) == len(other.history) == 2
+
+
+def test_the_prompt_of_a_run_is_taken_back(chat_agent: ChatAgent) -> None:
+    @c.agent("prompted", system="base")
+    async def prompted(turn: c.Turn[Any]) -> Any:
+        c.prompt.set("brief" if turn.number == 0 else None)
+        return stream_text("openai/gpt-4o", turn.messages)
+
+    chat = chat_agent(prompted)
+    chat.model.script("one", "two")
+    chat.send("1")
+    chat.send("2")
+    assert [request.system for request in chat.model.requests] == ["brief", "base"]
