@@ -47,6 +47,14 @@ def read_listing(fields: Mapping[str, Any], identity: Identity) -> Listing:
     return Listing(_label(tag, user, identity), _limit(fields.get("limit")), read_place(fields.get("cursor")))
 
 
+def shows(listing: Listing, fields: Mapping[str, Any], identity: Identity) -> bool:
+    """Whether these fields ask for the same chats when `identity` asks."""
+    try:
+        return read_listing(fields, identity).label == listing.label
+    except Forbidden:
+        return False
+
+
 def _label(tag: str | None, user: str | None, identity: Identity) -> tuple[str, ...]:
     sees_all = identity.admin or (identity.user is None and identity.may_all("read"))
     if tag is not None:

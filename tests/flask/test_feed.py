@@ -76,15 +76,22 @@ def test_a_person_sees_what_their_chats_do(chats: Chats) -> None:
 def test_a_chat_still_waits_when_an_earlier_approval_was_answered(chats: Chats) -> None:
     chats.create("w1")
     with chats.socket(SECRET) as ws:
+
+        def after(turn: int) -> tuple[str, list[str]]:
+            """How the chat stands when so many turns have ended."""
+            while True:
+                chat = ws.get().get("chat", {})
+                if (chat.get("id"), chat.get("turn")) == ("w1", turn) and chat["state"] not in ("queued", "running"):
+                    return chat["state"], [each["toolCallId"] for each in chat["waiting"]]
+
         ws.put("watch", requestId="w", all=True)
-        for call in ("early", "late"):
+        for turn, call in enumerate(("early", "late"), 1):
             chats.ask("w1", f"ask {call}")
-            assert [each["toolCallId"] for each in follow(ws, "w1", "waiting")[-1]["waiting"]] == [call]
+            assert after(turn) == ("waiting", [call])
         approval = {"id": "ap-early", "approved": True}
         part = {"type": "tool-pay", "toolCallId": "early", "state": "approval-responded", "approval": approval}
         ws.put("send", requestId="s", id="w1", messages=[{"id": "any", "role": "assistant", "parts": [part]}])
-        ended = follow(ws, "w1", "running", "waiting")[-1]
-        assert (ended["turn"], [each["toolCallId"] for each in ended["waiting"]]) == (3, ["late"])
+        assert after(3) == ("waiting", ["late"])
 
 
 def test_a_stop_is_told(chats: Chats) -> None:

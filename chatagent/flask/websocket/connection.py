@@ -10,6 +10,7 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from simple_websocket import ConnectionClosed
@@ -20,7 +21,7 @@ from chatagent.flask.access import require
 from chatagent.flask.feed import Feed
 from chatagent.flask.gateway import Gateway
 from chatagent.flask.message import read_action, read_send
-from chatagent.flask.overview import Overview, read_listing
+from chatagent.flask.overview import Overview, read_listing, shows
 from chatagent.flask.token import Identity
 from chatagent.flask.websocket.frame import Frame, error_reply, read_frame, reply
 from chatagent.flask.websocket.stream import AnswerStream, OverviewStream, RecordStream
@@ -154,10 +155,17 @@ class Connection:
                 case "ping":
                     self._writer.reply(reply("pong", frame.request_id))
                 case "auth":
-                    self.identity = self.gateway.access.of_token(str(frame.fields.get("token", "")))
+                    self._renew(self.gateway.access.of_token(str(frame.fields.get("token", ""))))
                     self._writer.reply(reply("ok", frame.request_id))
         except ChatAgentError as error:
             self._writer.reply(error_reply(frame.request_id, error))
+
+    def _renew(self, identity: Identity) -> None:
+        """Go on as `identity`. What it may not see is watched for as long as the token before it lasts."""
+        for stream in self._writer.unfinished():
+            if isinstance(stream, RecordStream | OverviewStream) and stream.watcher is None:
+                stream.watcher = None if stream.open_to(identity) else self.identity
+        self.identity = identity
 
     def _identity(self, frame: Frame) -> Identity:
         """Who sends this frame. Raises: Unauthorized."""
@@ -200,8 +208,10 @@ class Connection:
         self._check_free(frame)
         watcher = None if identity is self.identity else identity
         if not frame.chat_id:
-            overview = Overview(self.gateway.backend, read_listing(frame.fields, identity), self._writer.wake)
-            self._writer.add(OverviewStream(frame.request_id, overview, watcher=watcher))
+            listing = read_listing(frame.fields, identity)
+            overview = Overview(self.gateway.backend, listing, self._writer.wake)
+            open_to = partial(shows, listing, frame.fields)
+            self._writer.add(OverviewStream(frame.request_id, overview, open_to=open_to, watcher=watcher))
             return
         cursor, window = frame.number("cursor", least=-1), frame.number("window", least=1)
         session = self.gateway.get(identity, frame.chat_id)
@@ -214,6 +224,7 @@ class Connection:
             feed,
             start,
             read_queue=lambda: chat_queue.list_queue(self.gateway, session.id),
+            open_to=lambda reader: reader.may("read", session),
             window=window,
             watcher=watcher,
         )

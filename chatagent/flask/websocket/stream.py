@@ -131,6 +131,7 @@ class RecordStream:
         cursor: int,
         *,
         read_queue: Callable[[], list[dict[str, Any]]],
+        open_to: Callable[[Identity], bool],
         window: int | None = None,
         watcher: Identity | None = None,
     ) -> None:
@@ -138,6 +139,8 @@ class RecordStream:
         self.chat_id = chat_id
         #: Who watches; None is whoever the socket is at the moment.
         self.watcher = watcher
+        #: Whether somebody may watch this.
+        self.open_to = open_to
         self._feed = feed
         self._cursor = cursor
         self._window = _Window(window, cursor)
@@ -200,9 +203,17 @@ class OverviewStream:
     done = False
     chat_id = ""
 
-    def __init__(self, request_id: str, overview: Overview, *, watcher: Identity | None = None) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        overview: Overview,
+        *,
+        open_to: Callable[[Identity], bool],
+        watcher: Identity | None = None,
+    ) -> None:
         self.request_id = request_id
         self.watcher = watcher
+        self.open_to = open_to
         self._overview = overview
         self._start = [reply("start", request_id)]
 

@@ -78,3 +78,20 @@ def test_a_renewed_token_keeps_the_watch(gateway: GatewayProcess, worker: Script
                 assert frames[-1]["type"] == "record"
             return
     raise AssertionError("the machine was too busy for every token")
+
+
+def test_a_token_for_another_chat_keeps_no_watch(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    worker.serve(echo)
+    say(gateway, "one", "u1")
+    for life_s in LIVES_S:
+        with ExitStack() as exits:
+            sockets = watch(gateway, exits, life_s, 1)
+            if not sockets:
+                continue
+            sockets[0].put("auth", token=gateway.token("read:sessions:c2"))
+            if "error" in kinds(sockets[0].until("ok")):
+                continue
+            told = sockets[0].until("error")[-1]
+            assert (told["requestId"], told["code"]) == ("w", "unauthorized")
+            return
+    raise AssertionError("the machine was too busy for every token")
