@@ -85,15 +85,24 @@ class OutStream:
     def _start(self, now: Session) -> int:
         """The record after which the stream starts.
 
-        Who has never read and comes while a turn runs wants that turn alone: the client would put what it is shown of
-        the turn before into the new answer. A cursor past the end is that of a log which lost its end: it says nothing.
+        Who has never read wants the turn that runs, or the last one, alone: the client would put what it is shown of
+        the turn before into the new answer, or take its end for the new one's. A cursor past the end is that of a log
+        which lost its end: it says nothing.
         """
         cursor = self._asked.cursor
         if cursor is not None and cursor <= now.out_seq:
             return cursor
         if self._asked.latest or (cursor is not None and self._asked.peek and now.status == "idle"):
             return now.out_seq
-        return now.complete_seq if now.status != "idle" else -1
+        if now.status != "idle":
+            return now.complete_seq
+        return -1 if cursor is not None or self._asked.peek else self._before_last_turn(now)
+
+    def _before_last_turn(self, now: Session) -> int:
+        """The end of the turn before, with which a log begins: a client that counts no turns takes it for its own."""
+        first = self._gateway.backend.outbox.read(now.id, -1, limit=1)
+        ended = first and first[0].control == "turn-complete" and first[0].seq < now.complete_seq
+        return first[0].seq if ended else -1
 
     def _own_step(self, session_id: str) -> Step | None:
         """The step that the reader has made itself: a server comes without a cursor to go on behind its head start."""

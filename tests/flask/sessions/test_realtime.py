@@ -103,6 +103,18 @@ def test_who_first_comes_while_a_turn_runs_reads_that_turn_alone(
             assert text_of(chunks_of(reader.until("turn-complete"))) == "You said: two"
 
 
+def test_who_first_comes_after_a_turn_reads_that_turn_alone(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    start(gateway)
+    with gateway.http(gateway.token()) as http:
+        for at, text in enumerate(("one", "two")):
+            append(http, message(text, f"u{at}"))
+            echo(worker.claim())
+        with subscribe(http, "c1") as reader:
+            assert text_of(chunks_of(reader.until("turn-complete"))) == "You said: two"
+        with subscribe(http, "c1", Last_Event_ID="-1") as reader:
+            assert control_of(next(reader.records())) == "turn-complete", "all that is kept"
+
+
 def test_one_stream_spans_turns_and_has_many_readers(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
     start(gateway)
     worker.serve(echo)
