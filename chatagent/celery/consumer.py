@@ -1,8 +1,8 @@
-"""A Celery consumer that survives losing its broker while messages are unacknowledged.
+"""A Celery consumer that hands on what it does not serve, and survives losing its broker with messages unacknowledged.
 
-Celery 5.7.0 exits in that case: `on_connection_error_after_connected` closes a connection whose channel pool it has
-just collected, and restoring the unacked messages then fails on a client that is gone. A late ack on the dead channel
-fails the same way. Turn tasks acknowledge early, so only the moment between delivery and ack is at risk.
+Celery 5.7.0 exits when its broker is lost: `on_connection_error_after_connected` closes a connection whose channel
+pool it has just collected, and restoring the unacked messages then fails on a client that is gone. A late ack on the
+dead channel fails the same way. Turn tasks acknowledge early, so only the moment between delivery and ack is at risk.
 """
 
 from __future__ import annotations
@@ -46,6 +46,17 @@ class RobustConsumer(Consumer):  # type: ignore[misc]
 
             connection.close = close_quietly
         super().on_connection_error_after_connected(exc)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Hand a task that is not ours to another worker of the queue, once; what nobody takes is an error.
+
+        Workers that serve different agents share a queue between two deploys, and next to each other in development.
+        """
+        if message.delivery_info.get("redelivered"):
+            super().on_unknown_task(body, message, exc)
+            return
+        logger.warning("task left to another worker, this one does not serve it: %s", exc)
+        message.reject_log_error(logger, self.connection_errors, requeue=True)
 
     def call_soon_ack(self, p: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Acknowledge; what a dead channel cannot take stays with the broker, and its duplicate does no harm."""
