@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
+from chatagent.errors import ConfigError
 from chatagent.llm.options import PrepareStep, StepSettings
 from chatagent.llm.plan import Message, NextStep
 from chatagent.llm.step import Step
@@ -134,6 +135,8 @@ async def compact(
         return None
     facts = {name: getattr(event, name) for name in _FACTS}
     summary = await settle(policy.summarize(Summarize(**facts)))
+    if not isinstance(summary, str):
+        raise ConfigError(f"summarize must return the summary as text, not {summary!r}")
     compacted = CompactMessages(**facts, summary=summary, ui_messages=ui_messages)
     kept: Sequence[Message]
     if policy.compact_model_messages is not None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from chatagent.llm.compaction import Summarize
+from chatagent.llm.error import ModelError
 from chatagent.llm.plan import Message
 from chatagent.llm.stream_text import stream_text
 from chatagent.ui import encode_value
@@ -25,7 +26,10 @@ def summarize_with(
 
     async def summarize(event: Summarize[Any]) -> str:
         question = [{"role": "user", "content": transcript(event.messages)}]
-        return await stream_text(model, question, system=prompt, tools=(), **litellm_params).text
+        summary = await stream_text(model, question, system=prompt, tools=(), **litellm_params).text
+        if not summary.strip():
+            raise ModelError("the model gave no summary")
+        return summary
 
     return summarize
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatagent.errors import ConfigError
 from chatagent.llm import (
     Compaction,
     CompactMessages,
@@ -228,8 +229,17 @@ def test_a_model_sums_up_a_transcript_without_any_tools(model: Model) -> None:
     ]
 
 
-def test_a_model_that_fails_to_sum_up_raises(model: Model) -> None:
-    model.provider.script([{"http": 400, "body": {"error": {"message": "no"}}}])
+def test_a_summary_that_is_none_raises() -> None:
+    event = ShouldCompact[Any](messages=[said("user", "a")], usage=BIG)
+    with pytest.raises(ConfigError, match="summarize must return the summary as text, not None"):
+        asyncio.run(compact(policy(summarize=lambda event: None), event))
+
+
+@pytest.mark.parametrize(
+    "step", [[{"http": 400, "body": {"error": {"message": "no"}}}], [{"content": "\n"}, {"finish": "stop"}]]
+)
+def test_a_model_that_fails_to_sum_up_raises(model: Model, step: list[dict[str, Any]]) -> None:
+    model.provider.script(step)
     summarize = summarize_with("openai/fake", api_base=model.provider.url, api_key="k")
 
     async def summary() -> str:
