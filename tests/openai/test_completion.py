@@ -146,6 +146,22 @@ def test_a_tool_call_of_another_server_goes_on_in_a_new_chat(client: OpenAI, pla
     assert (part["state"], part["output"]) == ("output-available", "Rome")
 
 
+@pytest.mark.parametrize("call_id", ["c8", "c9~elsewhere", ""])
+def test_an_answer_to_no_call_is_the_clients_fault(client: OpenAI, worker: ScriptedWorker, call_id: str) -> None:
+    called = {"id": "c0", "type": "function", "function": {"name": "place", "arguments": "{}"}}
+    messages: list[Any] = [*ASK, {"role": "assistant", "tool_calls": [called]}]
+    with pytest.raises(openai.BadRequestError, match="must follow"):
+        answer: Any = {"role": "tool", "tool_call_id": call_id, "content": "Rome"}
+        client.chat.completions.create(model="echo", messages=[*messages, answer])
+    with pytest.raises(openai.BadRequestError, match="no call with this id"):
+        items: Any = [
+            *ASK,
+            {"type": "function_call", "call_id": "c0", "name": "place", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": call_id, "output": "Rome"},
+        ]
+        client.responses.create(model="echo", input=items)
+
+
 def test_thoughts_and_a_second_step(client: OpenAI, plan: Plan) -> None:
     thought = [
         {"type": "reasoning-start", "id": "r"},

@@ -108,7 +108,7 @@ def _new_target(gateway: Gateway, identity: Identity, name: str | None, model: A
     if not said.answers:
         message = last_of_user(said, token)
         return Target(chats.create(gateway, identity, chat_id, model, past), message, name is not None)
-    if not said.messages or said.messages[-1]["role"] != "assistant":
+    if not said.answers_itself:
         raise BadRequest("a tool message must follow the assistant's message with its call", field="messages")
     answered = {"id": f"msg_{token}", **said.messages[-1]}
     session = chats.create(gateway, identity, chat_id, model, [*past, chats.unanswered(answered)])

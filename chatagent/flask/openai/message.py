@@ -38,6 +38,13 @@ class Said:
         """The client answers tool calls; it says nothing new."""
         return bool(self.outputs or self.approvals)
 
+    @property
+    def answers_itself(self) -> bool:
+        """What is answered are calls in the last message here, the assistant's; approvals are kept by chats alone."""
+        parts = self.messages[-1]["parts"] if self.messages else ()
+        calls = {part.get("toolCallId") for part in parts}
+        return not self.approvals and all(bare_call_id(call_id) in calls for call_id in self.outputs)
+
 
 def read_messages(items: Any, field_name: str) -> Said:
     """Read `messages` of a chat completion, or `input` of a response. Raises: BadRequest."""

@@ -183,7 +183,7 @@ class ResponseApi:
         token: str,
         past: Sequence[UIMessage] = (),
     ) -> Target:
-        if said.answers and (not said.messages or said.messages[-1]["role"] != "assistant"):
+        if said.answers and not said.answers_itself:
             raise BadRequest("no call with this id waits in a chat", field="input")
         before = [*past, *said.messages[:-1]]
         if not said.answers:
