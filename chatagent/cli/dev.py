@@ -21,7 +21,7 @@ from chatagent.cli.console import Console
 from chatagent.cli.settings import read_settings
 from chatagent.cli.supervisor import Child, Supervisor
 from chatagent.cli.web import DEFAULT_PORT, web_program
-from chatagent.cli.worker import AgentFile, worker_program
+from chatagent.cli.worker import AgentFile, child_name, worker_program
 from chatagent.errors import ConfigError, StoreDown
 from chatagent.redis.connection import connect
 from chatagent.redis.directory import Directory
@@ -29,6 +29,8 @@ from chatagent.redis.embedded import EmbeddedRedis
 from chatagent.redis.keys import Keys
 from chatagent.settings import Settings, masked
 
+#: What our worker is called on the console, and before the `@` in Celery.
+_WORKER = "worker"
 #: Seconds until everything must be up, and after which we say what is missing.
 _READY_S = 180.0
 _PATIENCE_S = 20.0
@@ -79,7 +81,7 @@ class _Development:
         try:
             url = self._open_redis(embedded)
             env = self._environment(url)
-            worker = Child(worker_program(self._settings, self._file, "worker", env), self._console)
+            worker = Child(worker_program(self._settings, self._file, _WORKER, env), self._console)
             gateway = Child(web_program(self._port, env), self._console)
             watchers = [self._announce_ready(url), *([self._watch(embedded)] if embedded else [])]
             return await Supervisor(self._console).run([[worker], [gateway]], watchers)
@@ -170,7 +172,9 @@ def keep_secret(path: Path) -> str:
 async def _missing(client: httpx.AsyncClient, url: str, directory: Directory) -> str:
     """What is still waited for; empty when all is well. The gateway is asked last: it logs what it misses."""
     try:
-        if not await asyncio.to_thread(directory.live_workers):
+        # Others may use the same Redis; ours is the one that serves the file.
+        live = await asyncio.to_thread(directory.live_workers)
+        if not any(name.startswith(f"{child_name(_WORKER)}@") for name in live):
             return "no worker is up yet"
         answer = await client.get(f"{url}healthz")
     except (StoreDown, httpx.HTTPError) as error:

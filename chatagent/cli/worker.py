@@ -71,8 +71,13 @@ def worker_program(settings: Settings, file: Path | None, label: str, env: dict[
     Celery gets a name that no other worker of this machine has, because a warm chat's messages go to that name.
     """
     command = [sys.executable, "-m", "chatagent.cli", "worker", *([str(file)] if file else [])]
-    options = ["--supervised", "--name", f"{label}-{os.getpid()}", "--concurrency", str(settings.concurrency)]
+    options = ["--supervised", "--name", child_name(label), "--concurrency", str(settings.concurrency)]
     return Program(label, [*command, *options], env, stop_s=settings.grace_s + STOP_MARGIN_S)
+
+
+def child_name(label: str) -> str:
+    """What Celery calls the child with this label, before the `@`."""
+    return f"{label}-{os.getpid()}"
 
 
 async def _run_many(settings: Settings, file: Path | None, processes: int, name: str) -> int:

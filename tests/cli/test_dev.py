@@ -18,6 +18,10 @@ import httpx
 import psutil
 import pytest
 
+from chatagent.redis.connection import connect
+from chatagent.redis.directory import Directory
+from chatagent.redis.keys import Keys
+from chatagent.settings import Settings
 from tests.cli.development import AGENT, Development
 from tests.loopback import LOOPBACK
 from tests.stack import REPOSITORY, wait_until
@@ -65,6 +69,15 @@ def redis_pid(folder: Path) -> int:
         if str(folder / ".chatagent" / "redis") in " ".join(process.info["cmdline"] or ()):
             return int(process.pid)
     raise AssertionError("no Redis of this folder runs")
+
+
+def worker_names(folder: Path) -> set[str]:
+    """The workers that live, without their machine."""
+    store = connect(f"unix://{folder}/.chatagent/redis/redis.sock")
+    try:
+        return {name.partition("@")[0] for name in Directory(store, Keys(Settings().prefix)).live_workers()}
+    finally:
+        store.close()
 
 
 def listening(one: Development) -> set[str]:
@@ -126,10 +139,12 @@ def test_a_second_one_in_the_folder_shares_redis_and_outlives_the_first(
     first = dev("agents.py")
     first.wait_ready()
     pid = redis_pid(folder)
-    second = dev("agents.py")
+    (folder / "slow.py").write_text(f"import time\ntime.sleep(2)  # its worker is up after its gateway\n{AGENT}")
+    second = dev("slow.py")
     second.wait_ready()
     assert "shared with another chatagent" in second.log()
     assert redis_pid(folder) == pid
+    assert worker_names(folder) >= {f"worker-{each.process.pid}" for each in (first, second)}, "ready means its own"
     assert first.end() == 0
     assert second.healthy() and second.ask("still there?") == "You said: still there?"
     assert second.end() == 0
