@@ -82,6 +82,7 @@ def tool_execute(task: Task[Any, Out]) -> Callable[[Any], Any]:
     async def execute(value: Any) -> Out:
         return (await task.trigger_and_wait(value, idempotency_key=_call_key())).unwrap()
 
+    execute.__annotations__["return"] = task.returned  # which `chatagent types` tells pages
     return execute
 
 

@@ -112,9 +112,9 @@ class Task(Generic[In, Out]):
         self.id = checked_id("task", id)
         self.function = function
         self.options = options
-        self.schema, returned, self._takes_run = _signature(id, function, schema)
+        self.schema, self.returned, self._takes_run = _signature(id, function, schema)
         self._input: TypeAdapter[Any] = TypeAdapter(self.schema)
-        self._output: TypeAdapter[Any] = TypeAdapter(returned)
+        self._output: TypeAdapter[Any] = TypeAdapter(self.returned)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, here and now."""

@@ -113,8 +113,8 @@ def _tool(types_: TypeScript, tool: Tool) -> str:
 
 
 def _output(tool: Tool) -> Any:
-    """What the function of a tool returns, as far as its annotation tells."""
-    function = getattr(tool, "function", None)
+    """What the function of a tool returns, or what runs it, as far as its annotation tells."""
+    function = getattr(tool, "function", None) or tool.execute
     if function is None:
         return Any
     inner = inspect.unwrap(function)

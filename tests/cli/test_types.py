@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
-from chatagent import chat, tool
+from chatagent import ai, chat, task, tool
 from chatagent.cli.types import message_types
 from chatagent.cli.typescript import TypeScript
-from chatagent.llm import client_tool
+from chatagent.llm import Tool, client_tool
 from tests.conftest import missing
 from tests.node import InstallError, Node
 
@@ -194,6 +194,28 @@ def compile_files(node: Node, folder: Path, files: dict[str, str], ai: str = "ai
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": list(files)}))
     command = [node.binary, str(modules / "typescript/bin/tsc"), "-p", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False).stdout
+
+
+def test_tools_without_a_function_of_their_own_tell_their_output_too() -> None:
+    @task("count-stock", schema=Usage)
+    async def count_stock(asked: Usage) -> list[Tree]:
+        return []
+
+    def look_up(asked: Usage) -> Weather:
+        raise NotImplementedError
+
+    @chat.agent("shop", tools=[ai.tool(count_stock), Tool(name="look", input=Usage, execute=look_up)])
+    async def shop(turn: chat.Turn[Any]) -> str:
+        return ""
+
+    @chat.agent("boss", tools=[ai.agent_tool(shop)])
+    async def boss(turn: chat.Turn[Any]) -> str:
+        return ""
+
+    printed = message_types([shop, boss])
+    assert "output: Tree[];" in printed
+    assert "output: Weather;" in printed
+    assert "output: { [key: string]: unknown };" in printed
 
 
 @pytest.mark.parametrize("ai", ["ai5", "ai6", "ai7"])
