@@ -77,6 +77,8 @@ class Engine:
         self._admissions = Admissions(store, self._sweeper.send)
         self._children = Children(store.children, dispatch, options.queue)
         self._background: list[asyncio.Task[None]] = []
+        #: Turn tasks that ask for their record.
+        self._claiming: set[asyncio.Task[Any]] = set()
         self._draining = False
 
     def start(self) -> None:
@@ -92,6 +94,9 @@ class Engine:
     async def stop(self) -> None:
         """Let running turns end within the grace period, hand back those that do not, and end."""
         self._draining = True
+        if self._claiming:
+            # What they are given now, they hand back.
+            await asyncio.wait(self._claiming, timeout=_SUSPEND_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.grace_s):
                 while active := next(iter(self._leases), None):
@@ -113,13 +118,15 @@ class Engine:
                 return "held"
             # Its last hooks still run: turns of one chat do not overlap.
             await before.done.wait()
+        await self._runs.ready(session_id)
         if self._draining:
             # We are leaving: another worker gets the task.
             await self._sweeper.send(Settled("queued", agent_id, self._queue(agent_id)), session_id)
             return "passed on"
-        await self._runs.ready(session_id)
         slot = Slot()
         turn = asyncio.create_task(self._turn(agent_id, session_id, slot), name=f"turn task {session_id}")
+        self._claiming.add(turn)
+        turn.add_done_callback(self._claiming.discard)
         try:
             waited: list[asyncio.Future[Any]] = [turn, slot.freed]
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -172,6 +179,12 @@ class Engine:
         claim = await self._claim(session_id, busy)
         if claim is None:
             return None
+        if self._draining:
+            await self._leave(claim)
+            return "handed back"
+        task = asyncio.current_task()
+        assert task is not None
+        self._claiming.discard(task)
         enter_slot(slot)
         try:
             with bind(session=claim.session_id, chat=claim.chat_id, turn=claim.turn):
@@ -265,11 +278,14 @@ class Engine:
         active.handing_back = True
         active.cancel("worker shutdown")
         await active.done.wait()
-        if active.committed:
-            return
-        settled = await self._hand_back(active.claim)
+        if not active.committed:
+            await self._leave(active.claim)
+
+    async def _leave(self, claim: Claim) -> None:
+        """Let another worker do this turn."""
+        settled = await self._hand_back(claim)
         if settled is not None and settled.state == "queued":
-            await self._sweeper.send(settled, active.claim.session_id)
+            await self._sweeper.send(settled, claim.session_id)
 
     async def _hand_back(self, claim: Claim) -> Settled | None:
         try:

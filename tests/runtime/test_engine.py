@@ -102,6 +102,29 @@ def test_a_turn_without_a_slot_is_handed_back_at_a_shutdown(redis_url: str) -> N
     live(redis_url, test)
 
 
+def test_a_turn_that_is_claimed_while_its_worker_leaves_is_handed_back(redis_url: str) -> None:
+    @chat.agent("late")
+    async def late(turn: chat.Turn[Any]) -> str:
+        return "elsewhere"
+
+    async def test(world: World) -> None:
+        session = world.chat(late)
+        world.say(session)
+        async with world.engine(late) as engine:
+            turn = asyncio.create_task(engine.run_turn("late", session.id))
+            # It is on its way to Redis; nothing is claimed yet.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await engine.stop()
+            assert turn.done()
+        assert world.sent == [("late", session.id, "turns")]
+        assert world.history(session) == []
+        async with world.engine(late, owner="w2") as engine:
+            assert await engine.run_turn("late", session.id) == "completed"
+
+    live(redis_url, test)
+
+
 def test_a_turn_that_takes_too_long_is_cancelled_and_says_so(redis_url: str) -> None:
     @chat.agent("endless", max_duration=0.2)
     async def endless(turn: chat.Turn[Any]) -> str:
