@@ -147,6 +147,8 @@ export const scenarios = {
     for (const at of [1, 2]) await sessions.start({ ...input, externalId: `${chatId}-${at}`, tags: [`t-${chatId}`] });
     const listed = [];
     for await (const each of sessions.list({ tag: `t-${chatId}`, limit: 1 })) listed.push(each.externalId);
+    const first = await sessions.list({ tag: `t-${chatId}`, limit: 1 });
+    const back = await (await first.getNextPage()).getPreviousPage();
     const found = await sessions.retrieve(made.id);
     const updated = await sessions.update(chatId, { tags: ['x'], metadata: null });
     const closed = [await sessions.close(chatId, { reason: 'a' }), await sessions.close(chatId, { reason: 'b' })];
@@ -166,6 +168,7 @@ export const scenarios = {
     const again = await sessions.start({ ...input, externalId: chatId }).catch(error => error.status);
     return {
       ...{ cached: [made.isCached, cached.isCached], same: made.id === cached.id, listed, open, again },
+      back: back.data.map(each => each.externalId),
       ...{ found: found.externalId, updated: [updated.tags, updated.metadata] },
       ...{ reasons: closed.map(each => each.closedReason), dates: found.createdAt instanceof Date },
       ...{ expired: [expired.expiresAt.getTime() === past.getTime(), expired.closedAt, gone, late] },

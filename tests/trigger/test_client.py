@@ -112,6 +112,7 @@ def test_a_server_manages_sessions(run: Run) -> None:
     assert seen["cached"] == [False, True]
     assert (seen["same"], seen["dates"], seen["found"]) == (True, True, chat_id)
     assert seen["listed"] == [f"{chat_id}-2", f"{chat_id}-1", chat_id]
+    assert seen["back"] == [f"{chat_id}-2"]
     assert seen["updated"] == [["x"], None]
     assert seen["reasons"] == ["a", "a"]
     assert seen["open"] == [chat_id]

@@ -57,7 +57,7 @@ _START = obj(
 _LIST: dict[str, Schema] = {
     "page[size]": integer(1, MAX_LISTED, LISTED),
     "page[after]": said(_CURSOR, "`pagination.next` of the page before."),
-    "page[before]": said(_CURSOR, "`pagination.previous` of the page after."),
+    "page[before]": said(_CURSOR, "`pagination.previous` of the page after; `page[after]` beside it is passed over."),
     "filter[taskIdentifier]": said(STRING, f"Agents. {_COMMAS}"),
     "filter[tags]": said(STRING, f"Tags. {_COMMAS}"),
     "filter[type]": said(STRING, f"Types. {_COMMAS}"),

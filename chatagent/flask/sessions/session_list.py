@@ -76,8 +76,9 @@ class Page:
 def read_query(args: MultiDict[str, str]) -> Query:
     """Read the query string of a listing. Raises: BadRequest."""
     after, before = (_place(args, *names) for names in (("page[after]", "cursor"), ("page[before]",)))
-    if after is not None and before is not None:
-        raise BadRequest("give one of page[after] and page[before]", field="page[before]")
+    if before is not None:
+        # The published client goes back with the cursor beside the one that had brought it forth.
+        after = None
     statuses = _values(args, "filter[status]")
     if not {*statuses} <= {*STATUSES}:
         raise BadRequest(f"must be one of {', '.join(STATUSES)}", field="filter[status]")
