@@ -76,11 +76,13 @@ def require_follow(identity: Identity, session: Session) -> None:
         raise Forbidden(f"this token may not read chat {session.chat_id!r}; get one for it")
 
 
-def require_start(identity: Identity, chat_id: str, agent: str) -> None:
-    """Raises: NotFound for a token that is for existing chats alone, Forbidden for one without this agent."""
+def require_start(identity: Identity, chat_id: str | None, agent: str) -> None:
+    """Raises: Forbidden for a token without this agent; NotFound for one of existing chats, where it names a chat
+    rather than asks for a new one (None).
+    """
     if identity.may_start(agent):
         return
-    if not any(scope.startswith("write:tasks") for scope in identity.scopes):
+    if chat_id is not None and not any(scope.startswith("write:tasks") for scope in identity.scopes):
         raise NotFound(f"there is no chat {chat_id!r}; create it with POST /api/v1/sessions")
     raise Forbidden(f"this token may not start chats with agent {agent!r}; it needs the scope write:tasks:{agent}")
 

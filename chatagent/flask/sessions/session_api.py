@@ -63,7 +63,8 @@ class SessionApi:
         session = sessions.find(wanted.chat_id) if wanted.chat_id is not None else None
         created = False
         if session is None or session.closed:
-            require_start(identity, wanted.chat_id or "", wanted.agent)
+            if session is None or not identity.may("write", session):
+                require_start(identity, None, wanted.agent)
             card = self.gateway.agent(wanted.agent)
             session, created = sessions.create(
                 wanted.chat_id,

@@ -190,9 +190,11 @@ def test_a_closed_chat_stays_closed(gateway: GatewayProcess, worker: ScriptedWor
         again = http.post("/api/v1/sessions/c1/close", json={"reason": "other"})
         refused = http.post("/api/chat", json=body("c1", "hi"))
         reopened = http.post("/api/v1/sessions", json=START)
+    with gateway.http(gateway.token("write:sessions:c1")) as http:
+        by_its_page = http.post("/api/v1/sessions", json=START)
     assert first.json()["closedReason"] == again.json()["closedReason"] == "done"
     assert first.json()["closedAt"] is not None
-    for response in (refused, reopened):
+    for response in (refused, reopened, by_its_page):
         assert response.status_code == 409
         assert response.headers["x-should-retry"] == "false"
         assert response.json()["code"] == "session_closed"
@@ -206,8 +208,8 @@ def test_a_closed_chat_stays_closed(gateway: GatewayProcess, worker: ScriptedWor
         (["write:tasks"], "ann", 201),
         (["write:all"], None, 201),
         (["write:tasks:other"], None, 403),
-        (["write:sessions:c1"], None, 404),
-        (["read:all"], None, 404),
+        (["write:sessions:c1"], None, 403),
+        (["read:all"], None, 403),
     ],
 )
 def test_starting_a_chat_takes_the_scope_of_its_agent(
