@@ -20,6 +20,9 @@ from tests.stack import REPOSITORY, Process, wait_until
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
 _SNIPPET = re.compile(r"<!-- test: (\w+) -->\n```python\n(.*?)```", re.DOTALL)
+#: The files, by the commands that run them.
+_CELERY = re.findall(r"`celery -A (\w+) worker", README)[0]
+_FLASK = re.findall(r"`gunicorn -c python:\S+ (\w+):app`", README)[0]
 _ADDRESS = "redis://localhost:6379/0"
 
 
@@ -32,13 +35,13 @@ def project(redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.Monke
     """A folder with the README's files in it."""
     redis_server.flush()
     for name, code in zip(
-        ("agent", "yours", "site_app"), (snippets()[n] for n in ("agent", "celery", "flask")), strict=True
+        ("agent", _CELERY, _FLASK), (snippets()[n] for n in ("agent", "celery", "flask")), strict=True
     ):
         code = code.replace(f'broker="{_ADDRESS}"', f'broker="{broker_url(redis_server.url)}"')
         (tmp_path / f"{name}.py").write_text(code.replace(_ADDRESS, redis_server.url))
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    for name in ("agent", "yours", "site_app"):
+    for name in ("agent", _CELERY, _FLASK):
         sys.modules.pop(name, None)
 
 
@@ -50,7 +53,7 @@ def test_the_code_of_the_readme_answers_a_message(project: Path, redis_server: R
     """Agent file, existing Celery app, existing Flask app: one message through all three."""
     options = ["worker", "--pool", "threads", "--concurrency", "10"]
     worker = Process(
-        [sys.executable, "-m", "celery", "-A", "yours", *options],
+        [sys.executable, "-m", "celery", "-A", _CELERY, *options],
         env={"PYTHONPATH": str(project)},
         cwd=project,
         output=project / "worker.log",
@@ -59,7 +62,7 @@ def test_the_code_of_the_readme_answers_a_message(project: Path, redis_server: R
         client = connect(redis_server.url)
         directory = Directory(client, Keys())
         worker.wait_for(directory.live_workers, "the worker announces itself")
-        site: Flask = importlib.import_module("site_app").app
+        site: Flask = importlib.import_module(_FLASK).app
         body = {"id": "chat-1", "messages": [{"id": "u1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}]}
         secret = re.findall(r'secret_key="(.+?)"', README)[0]
         answer = site.test_client().post(
