@@ -67,7 +67,17 @@ class Access:
 def require(identity: Identity, action: Action, session: Session) -> None:
     """Raises: Forbidden."""
     if not identity.may(action, session):
-        raise Forbidden(f"this token may not {action} chat {session.chat_id!r}; get one for it")
+        raise _forbidden(action, session.chat_id)
+
+
+def require_own(identity: Identity, action: Action, chat_id: str) -> None:
+    """Of a chat that this identity is about to start. Raises: Forbidden."""
+    if not identity.may_named(action, [chat_id], identity.user):
+        raise _forbidden(action, chat_id)
+
+
+def _forbidden(action: Action, chat_id: str) -> Forbidden:
+    return Forbidden(f"this token may not {action} chat {chat_id!r}; get one for it")
 
 
 def require_follow(identity: Identity, session: Session) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from chatagent.errors import BadRequest, NotFound, Retryable, StoreDown
 from chatagent.flask import again
-from chatagent.flask.access import Access, require, require_start
+from chatagent.flask.access import Access, require, require_own, require_start
 from chatagent.flask.departure import Departure
 from chatagent.flask.feed import AnswerFeed, Feed
 from chatagent.flask.message import Send, new_chat_id, optional_id
@@ -68,6 +68,7 @@ class Gateway:
         if session is None:
             chat_id = new_chat_id(chat_id, "id")
             card = self._startable(identity, chat_id, agent)
+            require_own(identity, "write", chat_id)
             session, _ = self.backend.sessions.create(chat_id, card.id, queue=card.queue, user=identity.user)
         require(identity, "write", session)
         return session

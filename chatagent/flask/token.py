@@ -58,11 +58,15 @@ class Identity:
         A scope that names the chat always counts. A scope for all chats counts for a person's own chats; for any
         chat when the identity is no person.
         """
+        return self.may_named(action, _names(session), session.user)
+
+    def may_named(self, action: Action, names: Iterable[str], owner: str | None) -> bool:
+        """The same of a chat that goes by these names and belongs to `owner`; it need not exist yet."""
         if self.admin:
             return True
-        if any(f"{each}:sessions:{name}" in self.scopes for each in (action, "admin") for name in _names(session)):
+        if any(f"{each}:sessions:{name}" in self.scopes for each in (action, "admin") for name in names):
             return True
-        return self.may_all(action) and (self.user is None or self.user == session.user)
+        return self.may_all(action) and (self.user is None or self.user == owner)
 
     def may_follow(self, session: Session) -> bool:
         """Whether this identity may read the stream of a chat."""

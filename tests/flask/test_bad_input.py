@@ -163,11 +163,21 @@ def test_every_call_is_checked(
     if token == "foreign" and path == "/api/agents":
         assert response.status_code == 200
         return
-    expected = 401 if token != "foreign" else 404 if (method, path) == ("POST", SESSIONS) else 403
+    expected = 401 if token != "foreign" else 403
     assert response.status_code == expected, response.text
     assert set(response.json()) == {"error", "code"}
     if expected == 401:
         assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert written(worker) == before
+
+
+def test_who_may_start_a_chat_but_not_write_it_starts_none_by_a_message(
+    gateway: GatewayProcess, worker: ScriptedWorker
+) -> None:
+    before = written(worker)
+    with gateway.http(gateway.token("write:tasks:echo", user="ann")) as http:
+        response = http.post(CHAT, json=body("fresh", "hi"))
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
     assert written(worker) == before
 
 
