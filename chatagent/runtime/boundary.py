@@ -95,7 +95,6 @@ class Boundary:
                 batch = self._batch(taken, step)
         if not batch.messages:
             return
-        self.consumed += [record.seq for record in taken]
         plan["chunks"] = [
             *plan["chunks"],
             *map(steering_chunk, batch.messages),
@@ -103,6 +102,8 @@ class Boundary:
         plan["append"] = [*plan["append"], *await _prepared(policy, batch)]
         if policy is not None and policy.on_injected is not None:
             await settle(policy.on_injected(batch))
+        # Not before: what an author's function fails on is still to be answered.
+        self.consumed += [record.seq for record in taken]
 
     def _batch(self, records: list[InRecord], step: NextStep) -> PendingBatch[Any]:
         messages = [record.user_message for record in records if record.user_message is not None]

@@ -91,6 +91,23 @@ def test_a_steered_message_is_read_after_a_tool_that_was_approved(chat_agent: Ch
     assert kinds == ["step-start", "tool-pay", "steering-message", "step-start", "text"]
 
 
+@pytest.mark.parametrize("broken", ["should_inject", "prepare", "on_received", "on_injected"])
+def test_a_message_that_cannot_be_steered_in_is_answered_by_itself(chat_agent: ChatAgent, broken: str) -> None:
+    def fail(batch: Any) -> Any:
+        raise ValueError("no")
+
+    shop = Shop(pending_messages=c.PendingMessages(**{"should_inject": lambda batch: True, broken: fail}))
+    chat = chat_agent(shop.agent)
+    chat.model.script(calls("refund", order=7), "In French.")
+    chat.pause_at("refund")
+    answer = chat.send("refund 7", wait=False)
+    chat.wait_paused()
+    other = chat.send("in French", wait=False)
+    chat.resume()
+    assert (answer.outcome, other.outcome, other.text) == ("failed", "completed", "In French.")
+    assert [message["role"] for message in chat.history] == ["user", "assistant", "user", "assistant"]
+
+
 @pytest.mark.parametrize("place", ["refund", "the model"])
 def test_a_steered_message_is_read_in_the_answer_that_goes_on_after_crashes(chat_agent: ChatAgent, place: str) -> None:
     shop = Shop()
