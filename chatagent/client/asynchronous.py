@@ -135,7 +135,9 @@ class AsyncAnswer:
 
     async def stop(self) -> bool:
         """End this answer; what was written stays. False when it has ended: the next one is never stopped."""
-        return await self.chat.stop(self._following.name)
+        stopped = await self.chat.stop(self._following.name)
+        self._following.stopped |= stopped
+        return stopped
 
     async def close(self) -> None:
         """Stop reading. The answer goes on being written."""

@@ -129,7 +129,9 @@ class Answer:
 
     def stop(self) -> bool:
         """End this answer; what was written stays. False when it has ended: the next one is never stopped."""
-        return self.chat.stop(self._following.name)
+        stopped = self.chat.stop(self._following.name)
+        self._following.stopped |= stopped
+        return stopped
 
     def close(self) -> None:
         """Stop reading. The answer goes on being written."""

@@ -58,6 +58,8 @@ class Following:
         self._fold = Fold(initial)
         self._seen: list[Chunk] = []
         self.ended = False
+        #: It was stopped by whom it is followed for: one that had not begun tells nothing of that.
+        self.stopped = False
 
     def chunks(self) -> Steps[None]:
         """Give what is left of the answer. Raises: Retryable when it cannot be followed any more."""
@@ -94,6 +96,8 @@ class Following:
         message = self._fold.message
         end = self._end
         outcome: Outcome = "waiting" if waiting_calls(message) else "completed"
+        if self.stopped and not self._seen:
+            outcome = "stopped"
         outcome = {"abort": "stopped", "error": "failed"}.get(end.get("type", ""), outcome)  # type: ignore[assignment]
         return Result(message, outcome, self._fold.finish_reason, end.get("errorText"))
 

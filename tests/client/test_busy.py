@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from chatagent.client import Chat
+from chatagent.client import AsyncChat, Chat, Result
 from chatagent.errors import Busy, NotFound
 from tests.client.colour import Colour
 from tests.client.test_chat import options
@@ -46,6 +47,18 @@ def test_messages_that_wait_are_edited_and_cancelled(
         assert colour.call(options(gateway), "queue") == []
         with pytest.raises(NotFound):
             colour.call(options(gateway), "cancel_queued", message_id)
+
+
+def test_an_answer_that_is_stopped_before_it_begins_is_stopped(gateway: GatewayProcess, worker: ScriptedWorker) -> None:
+    async def ask() -> Result:
+        async with AsyncChat(**options(gateway)) as chat:
+            answer = await chat.send("third")
+            assert await answer.stop() is True
+            return await answer.result()
+
+    with answering(gateway, worker), Chat(**options(gateway)) as other, other.send("second") as answer:
+        assert answer.stop() is True
+        assert answer.result().outcome == asyncio.run(ask()).outcome == "stopped"
 
 
 def test_a_message_may_be_refused_by_a_busy_chat(
