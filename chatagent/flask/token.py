@@ -1,9 +1,10 @@
 """Who asks, and what they may do: identities, scopes, and the HS256 tokens that carry them.
 
 Scopes: `read:sessions:<chat id>`, `write:sessions:<chat id>`, `admin:sessions:<chat id>` (all of that chat, its closing
-too), `write:tasks:<agent>`; without the last part they count for all of the kind; `read:all`, `write:all` and `admin`
-count for everything. `read:sessions:<chat id>:out` opens the chat's stream and nothing else of it,
-`read:sessions:<chat id>:channels:<name>` (with `:out` or `:in` at its end: one side of) a side channel.
+too), `write:tasks:<agent>`; without the last part they count for all of the kind, and `write:sessions` starts chats,
+too; `read:all`, `write:all` and `admin` count for everything. `read:sessions:<chat id>:out` opens the chat's stream and
+nothing else of it, `read:sessions:<chat id>:channels:<name>` (with `:out` or `:in` at its end: one side of) a side
+channel.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ class Identity:
 
     def may_start(self, agent: str) -> bool:
         """Whether this identity may start chats with an agent."""
-        return self.admin or not self.scopes.isdisjoint({f"write:tasks:{agent}", "write:tasks", "write:all"})
+        starters = {f"write:tasks:{agent}", "write:tasks", "write:sessions", "write:all"}
+        return self.admin or not self.scopes.isdisjoint(starters)
 
 
 def _names(session: Session) -> tuple[str, str]:

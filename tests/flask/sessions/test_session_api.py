@@ -207,6 +207,8 @@ def test_a_closed_chat_stays_closed(gateway: GatewayProcess, worker: ScriptedWor
         (["write:tasks:echo"], None, 201),
         (["write:tasks"], "ann", 201),
         (["write:all"], None, 201),
+        (["write:sessions"], None, 201),
+        (["write:sessions"], "ann", 201),
         (["write:tasks:other"], None, 403),
         (["write:sessions:c1"], None, 403),
         (["read:all"], None, 403),
