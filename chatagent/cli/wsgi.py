@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from celery import Celery
 from flask import Flask
+from kombu.exceptions import OperationalError
 
 from chatagent.celery import Enqueue, make_producer
 from chatagent.cli.broker import celery_broker, celery_prefix
-from chatagent.errors import ConfigError
+from chatagent.errors import ConfigError, StoreDown
 from chatagent.flask import Identify, Options, mount
 from chatagent.log import configure
 from chatagent.redis import RedisBackend
@@ -69,14 +70,17 @@ def producer(settings: Settings) -> Celery:
 
 
 def broker_ping(app: Celery) -> Callable[[], None]:
-    """Raises when the broker does not answer."""
+    """Raises StoreDown when the broker does not answer."""
 
     def ping() -> None:
         with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=_BROKER_TIMEOUT_S)
-            client = getattr(connection.default_channel, "client", None)
-            if client is not None:  # Redis connects when it is first used
-                client.ping()
+            try:
+                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=_BROKER_TIMEOUT_S)
+                client = getattr(connection.default_channel, "client", None)
+                if client is not None:  # Redis connects when it is first used
+                    client.ping()
+            except (OperationalError, *connection.connection_errors) as error:
+                raise StoreDown("the broker does not answer") from error
 
     return ping
 

@@ -28,6 +28,7 @@ from chatagent.flask.sessions import channel_api, management_api, realtime
 from chatagent.flask.sessions.session_api import SessionApi
 from chatagent.flask.websocket.connection import Connection
 from chatagent.redis import RedisBackend
+from chatagent.redis.error import store_errors
 from chatagent.redis.gateway import GatewayRedis
 
 #: Where the app keeps what was mounted (`app.extensions`).
@@ -112,13 +113,17 @@ def _guard(blueprint: Blueprint, access: Access, options: Options) -> None:
 
 
 def _add_health(blueprint: Blueprint, backend: GatewayRedis, broker_ping: Check | None) -> None:
+    def redis() -> dict[str, bool]:
+        with store_errors():
+            return {"answered": bool(backend.client.ping())}
+
     def workers() -> dict[str, int]:
         alive = len(backend.directory.live_workers())
         if not alive:
             raise StoreDown("no worker is alive")
         return {"alive": alive}
 
-    checks: dict[str, Check] = {"redis": lambda: {"answered": backend.client.ping()}, "workers": workers}
+    checks: dict[str, Check] = {"redis": redis, "workers": workers}
     if broker_ping is not None:
         checks["broker"] = broker_ping
     health = Health(checks)

@@ -83,10 +83,16 @@ def test_health_asks_redis_the_broker_and_the_workers(app: Flask, redis_url: str
     assert (report["redis"]["ok"], report["broker"]["ok"], report["workers"]["ok"]) == (True, True, False)
 
 
-def test_health_tells_of_a_broker_that_is_away(redis_url: str) -> None:
-    app = create_app(settings(redis_url=redis_url, broker_url="redis://127.0.0.1:1/0"))
+@pytest.mark.parametrize("broker", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])
+def test_health_tells_of_a_broker_that_is_away(
+    redis_url: str, broker: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatagent.cli.wsgi.configure", lambda settings: None)  # caplog hears of what goes on
+    app = create_app(settings(redis_url=redis_url, broker_url=broker))
     report = app.test_client().get("/healthz").get_json()
     assert (report["redis"]["ok"], report["broker"]["ok"]) == (True, False)
+    told = {record.getMessage(): record.exc_info for record in caplog.records if "unhealthy" in record.msg}
+    assert told == {"unhealthy: the broker does not answer": None, "unhealthy: no worker is alive": None}
 
 
 def test_settings_reach_the_gateway(redis_url: str) -> None:
