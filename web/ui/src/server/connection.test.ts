@@ -47,10 +47,12 @@ describe('Connection', () => {
   });
 
   it('tries at once when the network is back', async () => {
-    const { it: found } = connection([false, false, false, false, true]);
+    const answers = Array.from({ length: 20 }, () => false);
+    const { it: found } = connection(answers);
     found.lost();
-    await vi.advanceTimersByTimeAsync(5_500);
+    await vi.advanceTimersByTimeAsync(20_000);
     expect(found.state).toBe('offline');
+    answers.fill(true);
     found.hurry();
     await vi.advanceTimersByTimeAsync(0);
     expect(found.state).toBe('online');
