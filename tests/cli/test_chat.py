@@ -448,7 +448,7 @@ def test_a_tail_shows_every_turn_of_everybody_until_the_chat_is_closed(
     assert one.end() == 0
 
 
-def test_a_token_is_minted_that_opens_its_chat(served: Gateway) -> None:
+def test_a_token_is_minted_that_opens_its_chat(served: Gateway, tmp_path: Path) -> None:
     minted = pipe(served, "token", "tokened", "--agent", "echo", "--ttl", "60")
     assert minted.returncode == 0, minted.stderr
     token = minted.stdout.strip()
@@ -456,7 +456,7 @@ def test_a_token_is_minted_that_opens_its_chat(served: Gateway) -> None:
     assert done.stdout == "You said: hi\n", done.stderr
     other = run("chat", "echo", "--url", served.url, "--token", token, stdin="hi")
     assert other.returncode == 1
-    keyless = run("token", "tokened", "--url", served.url)
+    keyless = run("token", "tokened", "--url", served.url, cwd=tmp_path)  # away from a development's secret key
     assert keyless.returncode == 1 and "--secret-key" in keyless.stderr
 
 
