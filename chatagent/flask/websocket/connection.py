@@ -103,9 +103,7 @@ class Connection:
     def _end_watches(self) -> float | None:
         """End what is watched with a token that has ended; gives the seconds until the next does, None for never."""
         next_s = math.inf
-        for stream in self._writer.unfinished():
-            if not isinstance(stream, RecordStream | OverviewStream):
-                continue
+        for stream in self._watches():
             identity = stream.watcher or self.identity
             left_s = math.inf if identity is None else identity.left_s()
             if left_s > 0:
@@ -113,6 +111,9 @@ class Connection:
             elif self._writer.remove(stream.request_id) is not None:
                 self._writer.reply(error_reply(stream.request_id, Unauthorized(_WATCH_ENDED)))
         return None if math.isinf(next_s) else min(next_s, _LONGEST_WAIT_S)
+
+    def _watches(self) -> list[RecordStream | OverviewStream]:
+        return [each for each in self._writer.unfinished() if isinstance(each, RecordStream | OverviewStream)]
 
     def _alive(self) -> None:
         """The peer took what we sent, so it lives, however late its pong is."""
@@ -162,8 +163,8 @@ class Connection:
 
     def _renew(self, identity: Identity) -> None:
         """Go on as `identity`. What it may not see is watched for as long as the token before it lasts."""
-        for stream in self._writer.unfinished():
-            if isinstance(stream, RecordStream | OverviewStream) and stream.watcher is None:
+        for stream in self._watches():
+            if stream.watcher is None:
                 stream.watcher = None if stream.open_to(identity) else self.identity
         self.identity = identity
 
