@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from chatagent.redis.connection import connect, connect_async
+from tests.runtime.world import until
 
 NAME = "closed"
 
@@ -44,15 +45,10 @@ def test_commands_that_outlive_their_client_leave_no_connection(redis_url: str) 
                 await client.blpop(["never"], timeout=0.2)
 
         commands = [asyncio.create_task(command()) for _ in range(4)]
-        while open_connections(redis_url, "blpop") < len(commands):
-            await asyncio.sleep(0.005)
+        await until(lambda: open_connections(redis_url, "blpop") == len(commands))
         await client.aclose()
         await asyncio.gather(*commands)
-        while open_connections(redis_url):
-            await asyncio.sleep(0.005)
+        await until(lambda: not open_connections(redis_url))
 
-    async def limited() -> None:
-        async with asyncio.timeout(20):
-            await test()
-
-    asyncio.run(limited())
+    asyncio.run(test())
+    assert open_connections(redis_url) == 0
